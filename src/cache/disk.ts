@@ -1,0 +1,252 @@
+import { read } from "node:fs";
+import { mkdir, stat, unlink, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { Body } from "../core/body.ts";
+import type { Clock } from "../core/clock.ts";
+import { algorithmOf, type Digest, digestOf } from "../core/digest.ts";
+import { EntrepotError } from "../core/errors.ts";
+import type { Log } from "../observe/log.ts";
+import { FileBody, MemoryBody } from "./file-body.ts";
+import { Hot } from "./hot.ts";
+import { contentPath, spoolDirectory } from "./layout.ts";
+import { BufferPool } from "./pool.ts";
+import { SerialByKey } from "./serial.ts";
+import { closeFile, createFile, DiskSpool, moveInto, openFile, statFile, writeAll } from "./spool.ts";
+import { newSpoolName, tidySpools } from "./tidy.ts";
+import { errnoOf, Troubles } from "./trouble.ts";
+import type { Spool, Stored, StoreListener, WatchedStore } from "./types.ts";
+import { walkContent } from "./walk.ts";
+
+export interface DiskStoreOptions {
+  /** Root of the cache; made where it is missing. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Bytes of small content kept in memory; 64 MiB unless given. */
+  readonly hotBytes?: number;
+  /** Buffers for reading files: bytes of each, and idle ones kept. */
+  readonly readBuffers?: { readonly size: number; readonly keep: number };
+}
+
+/** Content of at most this many bytes is read once and then kept in memory while it is used. */
+const hotContent = 64 * 1024;
+/** A manifest, whose size is bounded by what registries accept (OCI distribution 1.1 §"Pushing Manifests": 4 MiB), is kept up to this one. */
+const hotPut = 1024 * 1024;
+/** The time of a file is set to its last use this often at most, milliseconds. */
+const markEvery = 60_000;
+
+const readFile = promisify(read);
+
+/**
+ * Opens a cache directory, in cacache's format. Never rejects: a directory that cannot be used is told to the log, and then nothing is
+ * found and writes reject with CACHE_IO.
+ */
+export async function openDiskStore(options: DiskStoreOptions): Promise<WatchedStore> {
+  const troubles = new Troubles(options.log, options.clock);
+  await mkdir(spoolDirectory(options.directory), { recursive: true }).catch((error: unknown) => {
+    troubles.report("create its directory", error);
+  });
+  const removed = await tidySpools(options.directory);
+  if (removed > 0)
+    options.log.info({ event: "cache-tidied", files: removed }, "Removed what an earlier run left unfinished.");
+  return new DiskStore(options, troubles);
+}
+
+class DiskStore implements WatchedStore {
+  readonly #directory: string;
+  readonly #clock: Clock;
+  readonly #hot: Hot;
+  readonly #pool: BufferPool;
+  readonly #troubles: Troubles;
+  readonly #serial = new SerialByKey();
+  readonly #listeners: StoreListener[] = [];
+
+  constructor(options: DiskStoreOptions, troubles: Troubles) {
+    this.#directory = options.directory;
+    this.#clock = options.clock;
+    this.#hot = new Hot(options.hotBytes ?? 64 * 1024 * 1024);
+    this.#pool = new BufferPool(options.readBuffers?.size ?? 512 * 1024, options.readBuffers?.keep ?? 32);
+    this.#troubles = troubles;
+  }
+
+  watch(listener: StoreListener): void {
+    this.#listeners.push(listener);
+  }
+
+  async find(digest: Digest, size?: number): Promise<Body | undefined> {
+    const bytes = this.#hot.content(digest);
+    if (bytes !== undefined) {
+      this.#use(digest, bytes.length);
+      return new MemoryBody(bytes);
+    }
+    const descriptor = await this.#open(digest);
+    if (descriptor === undefined) return undefined;
+    try {
+      return await this.#body(digest, descriptor, size);
+    } catch (error) {
+      await closeFile(descriptor).catch(() => undefined);
+      this.#troubles.report("read a blob", error);
+      return undefined;
+    }
+  }
+
+  async #open(digest: Digest): Promise<number | undefined> {
+    const path = contentPath(this.#directory, digest);
+    const before = this.#hot.known(digest);
+    try {
+      return await openFile(path, "r");
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") {
+        this.#troubles.report("open a blob", error);
+        return undefined;
+      }
+      const after = this.#hot.known(digest);
+      // Adopted while we looked: without a second look, a request could find neither the flight, which has left, nor its content.
+      if (after !== undefined && after !== before) return await openFile(path, "r").catch(() => undefined);
+      this.#gone(digest);
+      return undefined;
+    }
+  }
+
+  /** The body of an opened file; undefined, with the file dropped, where its size is not what it has to be. */
+  async #body(digest: Digest, descriptor: number, expected: number | undefined): Promise<Body | undefined> {
+    const { size, mtimeMs } = await statFile(descriptor);
+    const known = this.#hot.known(digest);
+    const wanted = expected ?? known?.size;
+    // A file of no bytes is what a power cut leaves of one that was renamed but not yet written out.
+    if (
+      (wanted !== undefined && wanted !== size) ||
+      (size === 0 && digest !== digestOf(Buffer.alloc(0), algorithmOf(digest)))
+    ) {
+      await closeFile(descriptor);
+      this.#drop(digest);
+      return undefined;
+    }
+    if (known === undefined) this.#hot.learn(digest, { size, used: mtimeMs, marked: mtimeMs });
+    this.#use(digest, size);
+    if (size > hotContent) return new FileBody(descriptor, size, this.#pool, () => this.#drop(digest));
+    const bytes = Buffer.allocUnsafeSlow(size);
+    const { bytesRead } = await readFile(descriptor, bytes, 0, size, 0);
+    await closeFile(descriptor);
+    // In memory for as long as it is in use, so this once it is worth proving.
+    if (bytesRead !== size || digestOf(bytes, algorithmOf(digest)) !== digest) {
+      this.#drop(digest);
+      return undefined;
+    }
+    this.#hot.keep(digest, bytes);
+    return new MemoryBody(bytes);
+  }
+
+  async stat(digest: Digest): Promise<Stored | undefined> {
+    const known = this.#hot.known(digest);
+    const bytes = this.#hot.content(digest);
+    if (bytes !== undefined) return { digest, size: bytes.length, lastUsed: known?.used ?? this.#clock.now() };
+    try {
+      const { size, mtimeMs } = await stat(contentPath(this.#directory, digest));
+      return { digest, size, lastUsed: Math.max(known?.used ?? 0, mtimeMs) };
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") this.#troubles.report("look at a blob", error);
+      return undefined;
+    }
+  }
+
+  async createSpool(digest: Digest): Promise<Spool> {
+    const path = join(spoolDirectory(this.#directory), newSpoolName());
+    const home = {
+      adopt: (size: number, move: () => Promise<void>) => this.#adopt(digest, size, move),
+      failure: (action: string, error: unknown) => this.#troubles.failure(action, error),
+    };
+    try {
+      const descriptor = await createFile(path);
+      return new DiskSpool(descriptor, path, contentPath(this.#directory, digest), home, () => this.#clock.now());
+    } catch (error) {
+      throw this.#troubles.failure("create a file for a blob", error);
+    }
+  }
+
+  async put(digest: Digest, bytes: Buffer): Promise<void> {
+    if (digestOf(bytes, algorithmOf(digest)) !== digest) {
+      throw new EntrepotError("UPSTREAM_WRONG_DIGEST", `What was to be stored as ${digest} is something else.`);
+    }
+    // Proven, so served from memory whatever the disk says. A copy: the caller's may be a part of a buffer that is used again.
+    if (bytes.length <= hotPut) this.#hot.keep(digest, Buffer.from(bytes));
+    const path = join(spoolDirectory(this.#directory), newSpoolName());
+    let descriptor: number | undefined;
+    try {
+      descriptor = await createFile(path);
+      if (bytes.length > 0) await writeAll(descriptor, [bytes], 0);
+    } catch (error) {
+      if (descriptor !== undefined) await unlink(path).catch(() => undefined);
+      throw this.#troubles.failure("write a manifest", error);
+    } finally {
+      if (descriptor !== undefined) await closeFile(descriptor).catch(() => undefined);
+    }
+    await this.#adopt(digest, bytes.length, () =>
+      moveInto(path, contentPath(this.#directory, digest), this.#clock.now()),
+    ).catch(async (error: unknown) => {
+      await unlink(path).catch(() => undefined);
+      throw error;
+    });
+  }
+
+  /** One after another for one digest, so that a removal and an adoption of it end as the ledger is told. */
+  #adopt(digest: Digest, size: number, move: () => Promise<void>): Promise<void> {
+    return this.#serial.run(digest, async () => {
+      try {
+        await move();
+      } catch (error) {
+        throw this.#troubles.failure("put a blob in its place", error);
+      }
+      const now = this.#clock.now();
+      this.#hot.learn(digest, { size, used: now, marked: now });
+      for (const listener of this.#listeners) listener.used(digest, size, now);
+    });
+  }
+
+  remove(digest: Digest): Promise<void> {
+    return this.#serial.run(digest, async () => {
+      this.#hot.forget(digest);
+      try {
+        await unlink(contentPath(this.#directory, digest));
+      } catch (error) {
+        if (errnoOf(error) !== "ENOENT") throw this.#troubles.failure("remove a blob", error);
+      }
+      this.#gone(digest);
+    });
+  }
+
+  async *list(signal: AbortSignal): AsyncIterable<Stored> {
+    for await (const stored of walkContent(this.#directory, signal, (error) =>
+      this.#troubles.report("list its blobs", error),
+    )) {
+      const used = this.#hot.known(stored.digest)?.used ?? 0;
+      yield used > stored.lastUsed ? { ...stored, lastUsed: used } : stored;
+    }
+  }
+
+  #use(digest: Digest, size: number): void {
+    const now = this.#clock.now();
+    const known = this.#hot.known(digest);
+    if (known === undefined) return;
+    known.used = now;
+    for (const listener of this.#listeners) listener.used(digest, size, now);
+    if (now - known.marked < markEvery) return;
+    known.marked = now;
+    utimes(contentPath(this.#directory, digest), now / 1000, now / 1000).catch((error: unknown) => {
+      // Evicted or wiped in between: find notices that itself.
+      if (errnoOf(error) !== "ENOENT") this.#troubles.report("mark a blob as used", error);
+    });
+  }
+
+  /** Content that turned out damaged. */
+  #drop(digest: Digest): void {
+    this.#troubles.report("use a blob that is damaged on disk, which was dropped", undefined);
+    this.remove(digest).catch(() => undefined);
+  }
+
+  #gone(digest: Digest): void {
+    this.#hot.forget(digest);
+    for (const listener of this.#listeners) listener.removed(digest);
+  }
+}

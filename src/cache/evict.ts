@@ -1,0 +1,163 @@
+import type { Clock } from "../core/clock.ts";
+import type { Digest } from "../core/digest.ts";
+import type { Log } from "../observe/log.ts";
+import { Ledger } from "./ledger.ts";
+import { systemTimers, type Timers } from "./timers.ts";
+import type { WatchedStore } from "./types.ts";
+
+export interface EvictorOptions {
+  readonly store: WatchedStore;
+  /** Bytes of content held at most (CACHE_MAX_SIZE). */
+  readonly maxSize: number;
+  /** Milliseconds after which unused content goes (CACHE_INACTIVE). */
+  readonly inactive: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Whether a fill of the digest is in progress: it is about to be adopted, so it is never evicted. */
+  readonly isFlying: (digest: Digest) => boolean;
+  readonly timers?: Timers;
+  /** Milliseconds between two looks for what is inactive; ten minutes unless given. */
+  readonly sweepEvery?: number;
+}
+
+export interface Evictor {
+  /** Resolves when all that an earlier run left is in the ledger, and never rejects. Serving need not wait for it. */
+  readonly loaded: Promise<void>;
+  /** Bytes of content known of. */
+  bytes(): number;
+  count(): number;
+  /** Evicts what is inactive, and what is too much; resolves when done. Never rejects. */
+  sweep(): Promise<void>;
+  /** Evicts at least so many bytes, where there are as many; resolves with what it freed. Never rejects. */
+  free(bytes: number): Promise<number>;
+  /** Ends its timers and its walk. */
+  stop(): void;
+}
+
+/** Over the limit, it is emptied to this part of it, so that not every blob from then on costs a round. */
+const lowWater = 0.95;
+
+/** Keeps the store within its size. Begins at once to load its ledger from the store, in the background. */
+export function createEvictor(options: EvictorOptions): Evictor {
+  return new LedgerEvictor(options);
+}
+
+class LedgerEvictor implements Evictor {
+  readonly loaded: Promise<void>;
+  readonly #options: EvictorOptions;
+  readonly #ledger = new Ledger();
+  readonly #stop = new AbortController();
+  readonly #cancel: () => void;
+  #isLoaded = false;
+  #isDue = false;
+  #round: Promise<number> | undefined;
+
+  constructor(options: EvictorOptions) {
+    this.#options = options;
+    options.store.watch({
+      used: (digest, size, at) => this.#used(digest, size, at),
+      removed: (digest) => this.#ledger.removed(digest),
+    });
+    const timers = options.timers ?? systemTimers;
+    this.#cancel = timers.every(options.sweepEvery ?? 600_000, () => void this.sweep());
+    this.loaded = this.#load();
+  }
+
+  bytes(): number {
+    return this.#ledger.bytes;
+  }
+
+  count(): number {
+    return this.#ledger.count;
+  }
+
+  stop(): void {
+    this.#cancel();
+    this.#stop.abort();
+  }
+
+  async #load(): Promise<void> {
+    try {
+      await this.#ledger.load(this.#options.store.list(this.#stop.signal));
+    } catch (error) {
+      this.#options.log.warn(
+        { event: "cache-trouble", err: error },
+        "The cache could not list all of its blobs; the limit holds for the rest.",
+      );
+    }
+    if (this.#stop.signal.aborted) return;
+    this.#isLoaded = true;
+    await this.sweep();
+  }
+
+  #used(digest: Digest, size: number, at: number): void {
+    this.#ledger.used(digest, size, at);
+    if (!this.#isLoaded || this.#isDue || this.#ledger.bytes <= this.#options.maxSize) return;
+    // In a later turn of the loop: the flight that adopts this has left its table then.
+    this.#isDue = true;
+    setImmediate(() => {
+      this.#isDue = false;
+      void this.#shrink();
+    });
+  }
+
+  async sweep(): Promise<void> {
+    if (!this.#isLoaded) return;
+    const limit = this.#options.clock.now() - this.#options.inactive;
+    for (const [digest, entry] of this.#ledger.oldest()) {
+      if (entry.lastUsed >= limit || this.#stop.signal.aborted) break;
+      await this.#evict(digest);
+    }
+    await this.#shrink();
+  }
+
+  async #shrink(): Promise<void> {
+    const { maxSize } = this.#options;
+    while (this.#round !== undefined) await this.#round;
+    if (this.#ledger.bytes <= maxSize) return;
+    const newest = this.#ledger.newest();
+    // One that is larger than the whole cache would drive out everything else, and then itself.
+    if (newest !== undefined && newest[1].size > maxSize) await this.#evict(newest[0]);
+    await this.free(this.#ledger.bytes <= maxSize ? 0 : this.#ledger.bytes - maxSize * lowWater);
+  }
+
+  async free(bytes: number): Promise<number> {
+    // One round at a time: two would each evict what one of them needs.
+    while (this.#round !== undefined) await this.#round;
+    this.#round = this.#free(bytes);
+    try {
+      return await this.#round;
+    } finally {
+      this.#round = undefined;
+    }
+  }
+
+  async #free(bytes: number): Promise<number> {
+    let freed = 0;
+    let count = 0;
+    for (const [digest, { size }] of this.#ledger.oldest()) {
+      if (freed >= bytes || this.#stop.signal.aborted) break;
+      if (!(await this.#evict(digest))) continue;
+      freed += size;
+      count += 1;
+    }
+    if (count > 0)
+      this.#options.log.info(
+        { event: "cache-evicted", blobs: count, bytes: freed },
+        "Evicted the least recently used blobs.",
+      );
+    return freed;
+  }
+
+  /** False where it is spared, or where the disk does not let it go: the store has told so, and the next round tries again. */
+  async #evict(digest: Digest): Promise<boolean> {
+    if (this.#options.isFlying(digest)) return false;
+    try {
+      await this.#options.store.remove(digest);
+      this.#ledger.removed(digest);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,363 @@
+import type { Hash } from "node:crypto";
+import type { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { algorithmOf, type Digest, digestOfHash, hashFor } from "../core/digest.ts";
+import { asEntrepotError, EntrepotError } from "../core/errors.ts";
+import {
+  endedShort,
+  type FlightEvent,
+  type FlightFailure,
+  type FlightState,
+  initialFlight,
+  step,
+} from "./flight-state.ts";
+import type { BufferPool } from "./pool.ts";
+import type { FillFetch, FillSource, FlightHead, Spool, Store } from "./types.ts";
+import { Window } from "./window.ts";
+
+export interface FillOptions {
+  readonly store: Store;
+  readonly slabs: BufferPool;
+  /** Bytes kept in memory for followers in step. */
+  readonly window: number;
+  /** Milliseconds to wait before each further attempt in a row; their number is the number of retries. */
+  readonly retryDelays: readonly number[];
+}
+
+/** What a fill tells its flight. */
+export interface FillListener {
+  answered(head: FlightHead): void;
+  /** More bytes are visible. */
+  advanced(): void;
+  /** Whole and right. `lost`: why the store could not adopt it. */
+  landed(lost: Error | undefined): void;
+  failed(error: Error): void;
+  /** Whether anybody is served from the window. */
+  followed(): boolean;
+}
+
+/** Pieces are written when this much has come, or when a turn of the event loop brought nothing more. */
+const batch = 256 * 1024;
+/** The source is paused when more than this waits for the disk, and resumed at a quarter of it. */
+const backlog = 4 * 1024 * 1024;
+
+/** Moves the bytes of one blob from the upstream to the spool, and proves them. */
+export class Fill {
+  state: FlightState = initialFlight;
+  /** Why it failed. */
+  error: Error | undefined;
+  spool: Spool | undefined;
+  readonly window: Window;
+  readonly #digest: Digest;
+  readonly #fetch: FillFetch;
+  readonly #options: FillOptions;
+  readonly #listener: FillListener;
+  readonly #abort = new AbortController();
+  readonly #hash: Hash;
+  /** Of a body that began at zero again. */
+  #repeat: Hash | undefined;
+  #source: Source | undefined;
+  #hashed = 0;
+  #writing = false;
+  #armed = false;
+  /** `received` when the armed turn of the loop began. */
+  #seen = 0;
+
+  constructor(digest: Digest, fetch: FillFetch, options: FillOptions, listener: FillListener) {
+    this.#digest = digest;
+    this.#fetch = fetch;
+    this.#options = options;
+    this.#listener = listener;
+    this.#hash = hashFor(digest);
+    this.window = new Window(options.slabs);
+  }
+
+  /** Begins. Everything further is told to the listener, never before this has returned. */
+  start(): void {
+    void this.#ask(0);
+  }
+
+  /** Ends it for good, with the error that followers get. */
+  stop(error: Error): void {
+    if (this.state.phase !== "proving") this.#fail("stopped", error);
+  }
+
+  async #ask(wait: number): Promise<void> {
+    const { signal } = this.#abort;
+    let source: FillSource;
+    try {
+      // Even without a wait the first step is asynchronous: whoever starts a fill has its flight before the first event.
+      await (wait > 0 ? delay(wait, undefined, { signal }) : undefined);
+      source = await this.#fetch(this.state.received, signal);
+    } catch (error) {
+      this.#broke(asError(error));
+      return;
+    }
+    // Its listeners are there before anything else is waited for: an error without one would end the process.
+    const next = new Source(source.body, this.#broke, this.#ended);
+    if (this.state.phase !== "asking") {
+      next.destroy();
+      return;
+    }
+    this.#source = next;
+    this.#step({ type: "answered", offset: source.offset, size: source.size });
+    if (this.#over()) this.#failed();
+    else await this.#open(next, source);
+  }
+
+  async #open(source: Source, { size, mediaType }: FillSource): Promise<void> {
+    if (this.spool === undefined) {
+      try {
+        const spool = await this.#options.store.createSpool(this.#digest);
+        this.spool = spool;
+        if (this.#over()) spool.close();
+      } catch (error) {
+        this.#fail("disk", asError(error));
+      }
+      if (this.#over()) return;
+      if (size !== undefined) this.window.expect(size);
+      this.#listener.answered({ size, mediaType });
+    }
+    // A fresh hash of the beginning, to be compared with the one of the bytes that we have.
+    this.#repeat = this.state.repeating > 0 ? hashFor(this.#digest) : undefined;
+    source.start(this.#chunk);
+  }
+
+  readonly #chunk = (received: Buffer): void => {
+    const chunk = this.state.repeating > 0 ? this.#compare(received) : received;
+    if (chunk.length === 0 || this.#over()) return;
+    this.#step({ type: "received", bytes: chunk.length });
+    if (this.state.phase !== "filling") {
+      this.#failed();
+      return;
+    }
+    this.window.append(chunk);
+    if (this.state.received - this.state.written > backlog) this.#source?.pause();
+    this.#arm();
+  };
+
+  /** Takes off what we have already; what is left over is new. */
+  #compare(chunk: Buffer): Buffer {
+    const bytes = Math.min(chunk.length, this.state.repeating);
+    this.#repeat?.update(chunk.subarray(0, bytes));
+    let same = true;
+    if (bytes === this.state.repeating) {
+      this.#hashUpTo(this.state.received);
+      same = this.#repeat?.digest("hex") === this.#hash.copy().digest("hex");
+    }
+    this.#step({ type: "repeated", bytes, same });
+    if (!same) this.#failed();
+    return chunk.subarray(bytes);
+  }
+
+  /** Sees to it that what has come is written soon, in pieces of a good size. */
+  #arm(): void {
+    if (this.#writing || this.#over()) return;
+    const waiting = this.state.received - this.state.written;
+    if (waiting >= batch || (this.state.ended && waiting > 0)) this.#flush();
+    else if (waiting > 0 && !this.#armed) {
+      this.#armed = true;
+      this.#seen = this.state.received;
+      setImmediate(this.#turned);
+    }
+  }
+
+  readonly #turned = (): void => {
+    this.#armed = false;
+    if (this.#writing || this.#over()) return;
+    if (this.state.received === this.#seen || this.state.written === 0) this.#flush();
+    else this.#arm();
+  };
+
+  #flush(): void {
+    const { received, written } = this.state;
+    if (received === written) return;
+    this.#hashUpTo(received);
+    this.#writing = true;
+    this.spool?.append(this.window.pieces(written, received)).then(
+      () => this.#wrote(received - written),
+      (error: unknown) => {
+        this.#writing = false;
+        this.#fail("disk", asError(error));
+        this.window.clear();
+      },
+    );
+  }
+
+  #hashUpTo(position: number): void {
+    for (const piece of this.window.pieces(this.#hashed, position)) this.#hash.update(piece);
+    this.#hashed = position;
+  }
+
+  #wrote(bytes: number): void {
+    this.#writing = false;
+    if (this.#over()) {
+      this.window.clear();
+      return;
+    }
+    const before = this.state.visible;
+    this.#step({ type: "written", bytes });
+    const { written, received, visible } = this.state;
+    if (received - written <= backlog / 4) this.#source?.resume();
+    if (visible > before) this.#listener.advanced();
+    this.window.trim(this.#listener.followed() ? visible - this.#options.window : written);
+    if (this.state.phase === "proving") this.#prove();
+    else this.#arm();
+  }
+
+  readonly #ended = (): void => {
+    if (this.#over()) return;
+    if (endedShort(this.state)) {
+      const { received, size } = this.state;
+      this.#broke(
+        new EntrepotError(
+          "UPSTREAM_WRONG_LENGTH",
+          `The upstream sent ${received} of ${size ?? "more"} bytes of ${this.#digest}.`,
+        ),
+      );
+      return;
+    }
+    this.#step({ type: "ended" });
+    if (this.state.phase === "proving") this.#prove();
+    else this.#arm();
+  };
+
+  #prove(): void {
+    this.#hashUpTo(this.state.received);
+    const found = digestOfHash(algorithmOf(this.#digest), this.#hash);
+    this.#step({ type: "proved", right: found === this.#digest });
+    if (this.state.phase === "failed") {
+      this.#failed(`The upstream sent ${found} in place of ${this.#digest}.`);
+      return;
+    }
+    // Into its place first, and only then the last piece: who has it whole finds it in the store when asking again.
+    this.spool?.adopt().then(
+      () => this.#land(undefined),
+      (error: unknown) => this.#land(asError(error)),
+    );
+  }
+
+  #land(lost: Error | undefined): void {
+    this.#step({ type: "landed" });
+    this.#listener.landed(lost);
+    // What a follower has not taken by now it reads from the spool, so that a slow one holds no window.
+    this.window.clear();
+  }
+
+  readonly #broke = (error: Error): void => {
+    if (this.#over()) return;
+    this.#source?.destroy();
+    this.#source = undefined;
+    this.#step({ type: "broke", retries: this.#options.retryDelays.length });
+    if (this.state.phase === "failed") {
+      this.#failed(undefined, error);
+      return;
+    }
+    // A broken attempt's error is not a whole body's: what came so far is kept, and the rest asked for.
+    if (this.state.phase === "asking") void this.#ask(this.#options.retryDelays[this.state.breaks - 1] ?? 0);
+  };
+
+  #fail(failure: FlightFailure, error: Error): void {
+    if (this.#over()) return;
+    this.#step({ type: "failed", failure });
+    this.#failed(undefined, error);
+  }
+
+  #failed(message?: string, error?: Error): void {
+    this.error = error ?? failureError(this.state, this.#digest, message);
+    this.#abort.abort();
+    this.#source?.destroy();
+    this.#source = undefined;
+    // The bytes being written must stay what they are; the write's end clears the window then.
+    if (!this.#writing) this.window.clear();
+    this.spool?.discard().catch(() => undefined);
+    this.#listener.failed(this.error);
+  }
+
+  #over(): boolean {
+    return this.state.phase === "failed" || this.state.phase === "landed";
+  }
+
+  #step(event: FlightEvent): void {
+    this.state = step(this.state, event);
+  }
+}
+
+function failureError(state: FlightState, digest: Digest, message: string | undefined): EntrepotError {
+  switch (state.failure) {
+    case "wrong-digest":
+      return new EntrepotError(
+        "UPSTREAM_WRONG_DIGEST",
+        message ?? `The upstream sent something else in place of ${digest}.`,
+      );
+    case "prefix-changed":
+      return new EntrepotError(
+        "UPSTREAM_WRONG_DIGEST",
+        `The upstream sent other bytes of ${digest} when it was asked again.`,
+      );
+    case "misplaced":
+      return new EntrepotError(
+        "UPSTREAM_PROTOCOL",
+        `The upstream sent another range of ${digest} than it was asked for.`,
+      );
+    default:
+      return new EntrepotError(
+        "UPSTREAM_WRONG_LENGTH",
+        `The upstream sent more bytes of ${digest} than the ${state.size ?? 0} it announced.`,
+      );
+  }
+}
+
+/** One body of the upstream. After `destroy`, or its end, it says nothing more. */
+class Source {
+  readonly #body: Readable;
+  #quiet = false;
+
+  constructor(body: Readable, broke: (error: Error) => void, ended: () => void) {
+    this.#body = body;
+    const once = (tell: () => void) => (): void => {
+      if (this.#quiet) return;
+      this.#quiet = true;
+      tell();
+    };
+    body.once("end", once(ended));
+    // Stays for good: a late error of a destroyed socket must find a listener.
+    body.on("error", (error: unknown) => once(() => broke(asBreak(error)))());
+    body.once(
+      "close",
+      once(() => broke(new EntrepotError("UPSTREAM_WRONG_LENGTH", "The upstream closed the connection midway."))),
+    );
+    if (body.destroyed) queueMicrotask(once(() => broke(asBreak(body.errored))));
+  }
+
+  start(chunk: (bytes: Buffer) => void): void {
+    this.#body.on("data", (bytes: Buffer) => {
+      if (!this.#quiet) chunk(bytes);
+    });
+    // One that was paused by whoever handed it over does not flow by itself.
+    this.#body.resume();
+  }
+
+  pause(): void {
+    this.#body.pause();
+  }
+
+  resume(): void {
+    if (!this.#quiet && this.#body.isPaused()) this.#body.resume();
+  }
+
+  destroy(): void {
+    this.#quiet = true;
+    this.#body.destroy();
+  }
+}
+
+/** What was rejected with is passed on as it is: the callers know their own errors. */
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : asEntrepotError(thrown);
+}
+
+function asBreak(error: unknown): EntrepotError {
+  if (error instanceof EntrepotError) return error;
+  return new EntrepotError("UPSTREAM_WRONG_LENGTH", "The upstream broke the connection midway.", { cause: error });
+}

@@ -1,0 +1,123 @@
+import type { Body, PullCallback } from "../core/body.ts";
+import { EntrepotError } from "../core/errors.ts";
+import type { Fill } from "./fill.ts";
+import { cancelled } from "./file-body.ts";
+import { judgePull } from "./flight-state.ts";
+import type { BufferPool, Slab } from "./pool.ts";
+
+const nothing: readonly Buffer[] = [];
+const noRelease = (): void => undefined;
+
+/** What a follower needs of its flight. */
+export interface Followed {
+  readonly fill: Fill;
+  /** For those that are behind the window. */
+  readonly readBuffers: BufferPool;
+  /** Calls `wake` when there is more to see. */
+  park(follower: Follower): void;
+  leave(): void;
+}
+
+/** A reader of a flight: from memory where it is in step, from the spool where it is behind. */
+export class Follower implements Body {
+  readonly #flight: Followed;
+  #position = 0;
+  #limit = 0;
+  #done: PullCallback | undefined;
+  #slab: Slab | undefined;
+  #closed = false;
+
+  constructor(flight: Followed) {
+    this.#flight = flight;
+  }
+
+  get size(): number | undefined {
+    return this.#flight.fill.state.size;
+  }
+
+  pull(position: number, limit: number, done: PullCallback): void {
+    if (this.#closed) {
+      done(cancelled(), nothing, noRelease);
+      return;
+    }
+    this.#position = position;
+    this.#limit = limit;
+    this.#done = done;
+    this.wake();
+  }
+
+  /** Serves the pull under way if it can be served now. */
+  wake(): void {
+    if (this.#done === undefined || this.#slab !== undefined) return;
+    const { fill } = this.#flight;
+    switch (judgePull(fill.state, this.#position)) {
+      case "data":
+        this.#serve();
+        break;
+      case "end":
+        this.#finish(undefined, nothing, noRelease);
+        break;
+      case "failed":
+        this.#finish(fill.error ?? cancelled(), nothing, noRelease);
+        break;
+      case "wait":
+        this.#flight.park(this);
+        break;
+    }
+  }
+
+  #serve(): void {
+    const { fill, readBuffers } = this.#flight;
+    const end = Math.min(fill.state.visible, this.#position + this.#limit);
+    const cell = fill.window.at(this.#position);
+    if (cell !== undefined) {
+      const from = this.#position - cell.start;
+      cell.slab.retain();
+      this.#finish(
+        undefined,
+        [cell.slab.buffer.subarray(from, Math.min(cell.filled, end - cell.start))],
+        cell.slab.release,
+      );
+      return;
+    }
+    const slab = readBuffers.take();
+    this.#slab = slab;
+    const length = Math.min(slab.buffer.length, end - this.#position);
+    fill.spool?.read(slab.buffer.subarray(0, length), this.#position, this.#arrived);
+  }
+
+  readonly #arrived = (error: Error | null, bytes: number): void => {
+    const slab = this.#slab;
+    this.#slab = undefined;
+    if (slab === undefined) return;
+    const { fill } = this.#flight;
+    // A flight that failed meanwhile: what it brought is not to be trusted any further.
+    const problem = fill.error ?? error ?? (bytes === 0 ? shortSpool() : undefined);
+    if (problem !== undefined || this.#closed) {
+      slab.release();
+      this.#finish(problem, nothing, noRelease);
+    } else {
+      this.#finish(undefined, [slab.buffer.subarray(0, bytes)], slab.release);
+    }
+  };
+
+  #finish(error: Error | undefined, pieces: readonly Buffer[], release: () => void): void {
+    const done = this.#done;
+    this.#done = undefined;
+    done?.(error, pieces, release);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#flight.leave();
+    this.#finish(cancelled(), nothing, noRelease);
+  }
+}
+
+function shortSpool(): EntrepotError {
+  return new EntrepotError(
+    "CACHE_IO",
+    "The file of a blob that is being fetched was cut short. Look at the cache directory and its disk.",
+  );
+}

@@ -1,0 +1,60 @@
+import type { Clock } from "../core/clock.ts";
+import { EntrepotError } from "../core/errors.ts";
+import type { Log } from "../observe/log.ts";
+
+/** One line for each kind of trouble in this time, in milliseconds, however many requests meet it. */
+const quiet = 10 * 60_000;
+
+const advice: Readonly<Record<string, string>> = {
+  ENOSPC: "The disk is full: free space, or lower CACHE_MAX_SIZE.",
+  EDQUOT: "The disk quota is used up: raise it, or lower CACHE_MAX_SIZE.",
+  EROFS: "The file system is read-only: remount it, or set CACHE_DIR to a writable one.",
+  EACCES: "Give the user that the proxy runs as the right to read and write the cache directory.",
+  EPERM: "Give the user that the proxy runs as the right to read and write the cache directory.",
+  EMFILE: "Too many open files: raise the limit (ulimit -n).",
+  ENFILE: "Too many open files on this machine: raise fs.file-max.",
+};
+
+/** Tells the operator of what goes wrong with the cache's disk, without a line for each request. */
+export class Troubles {
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #said = new Map<string, number>();
+
+  constructor(log: Log, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  /** `action` completes "The cache could not"; together with the error's code it is the kind. */
+  report(action: string, error: unknown): void {
+    const code = errnoOf(error) ?? "unknown";
+    const kind = `${action} ${code}`;
+    const now = this.#clock.now();
+    const last = this.#said.get(kind);
+    if (last !== undefined && now - last < quiet) return;
+    this.#said.set(kind, now);
+    this.#log.warn({ event: "cache-trouble", code }, sentence(action, error));
+  }
+
+  /** Reports it and gives the error to reject with. */
+  failure(action: string, error: unknown): EntrepotError {
+    this.report(action, error);
+    return ioError(action, error);
+  }
+}
+
+export function ioError(action: string, error: unknown): EntrepotError {
+  return new EntrepotError("CACHE_IO", sentence(action, error), { cause: error });
+}
+
+export function errnoOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}
+
+/** Not the error's own message: it holds paths, and this one may reach a client. */
+function sentence(action: string, error: unknown): string {
+  const code = errnoOf(error);
+  const hint = code === undefined ? undefined : advice[code];
+  return `The cache could not ${action}${code === undefined ? "" : ` (${code})`}. ${hint ?? "Look at the cache directory and its disk."}`;
+}

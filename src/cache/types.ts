@@ -1,0 +1,119 @@
+import type { Readable } from "node:stream";
+import type { Body } from "../core/body.ts";
+import type { Digest } from "../core/digest.ts";
+
+/** Content that a store holds, by digest. */
+export interface Stored {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  /** When it was last used, milliseconds since the epoch; survives a restart, to within a minute. */
+  readonly lastUsed: number;
+}
+
+/**
+ * Where content lives. What `find` returns was verified when it was adopted. A disk that fails makes `find` return undefined and the
+ * writes reject with CACHE_IO; nothing here ever throws for content that vanished.
+ */
+export interface Store {
+  /**
+   * Whole content, opened for reading, and marked as used; undefined where there is none. The caller closes it. Content of another
+   * size than `size` (bytes), where the caller knows it, is damaged: it is dropped, and counts as absent.
+   */
+  find(digest: Digest, size?: number): Promise<Body | undefined>;
+  /** Whether it is held, and its size, without opening it. */
+  stat(digest: Digest): Promise<Stored | undefined>;
+  /** A new place for the bytes of a digest that is not yet proven. */
+  createSpool(digest: Digest): Promise<Spool>;
+  /** Small content in one go (a manifest). Rejects with UPSTREAM_WRONG_DIGEST where it hashes to something else. */
+  put(digest: Digest, bytes: Buffer): Promise<void>;
+  /** Drops content. One that is being read stays readable by who has it open. */
+  remove(digest: Digest): Promise<void>;
+  /** All content, in no order. */
+  list(signal: AbortSignal): AsyncIterable<Stored>;
+}
+
+/** Is told what happens to content, as the ledger of the evictor has to be. */
+export interface StoreListener {
+  /** Adopted or read. `at`: milliseconds since the epoch. */
+  used(digest: Digest, size: number, at: number): void;
+  removed(digest: Digest): void;
+}
+
+export interface WatchedStore extends Store {
+  watch(listener: StoreListener): void;
+}
+
+/** The file that a flight writes. Positions are bytes from the start. */
+export interface Spool {
+  /** Appends pieces in one go. Rejects with CACHE_IO. */
+  append(pieces: readonly Buffer[]): Promise<void>;
+  /** Reads what was appended, into `buffer`, calls back with the number of bytes read. */
+  read(buffer: Buffer, position: number, done: (error: Error | null, bytes: number) => void): void;
+  /** Makes the bytes the content of the digest, which the caller has verified. The spool stays readable until closed. */
+  adopt(): Promise<void>;
+  /** Throws the bytes away. */
+  discard(): Promise<void>;
+  /** Gives the descriptor back. What was neither adopted nor discarded is discarded. */
+  close(): void;
+}
+
+/** Small facts by key: what a tag points to, with which media type a digest is served at an origin. */
+export interface Records {
+  get(key: string): Promise<CacheRecord | undefined>;
+  /** Rejects with CACHE_IO where it could not be kept on disk; it is then still kept in memory. */
+  put(key: string, record: CacheRecord): Promise<void>;
+  delete(key: string): Promise<void>;
+}
+
+export interface CacheRecord {
+  /** The content that it is about; a record whose content is gone is collected in time. */
+  readonly digest: Digest;
+  readonly mediaType: string;
+  /** Bytes. */
+  readonly size: number;
+  /** When the upstream last confirmed it, milliseconds since the epoch. */
+  readonly checked: number;
+  /** What else goes by the same key, by a name of its own: the bodies of a tag by Accept. */
+  readonly variants?: Readonly<Record<string, CacheVariant>>;
+}
+
+export type CacheVariant = Omit<CacheRecord, "variants">;
+
+/** What a flight asks of the way out: the bytes of a digest from an offset on. */
+export type FillFetch = (offset: number, signal: AbortSignal) => Promise<FillSource>;
+
+export interface FillSource {
+  /** Size of the whole blob in bytes, where it is known. */
+  readonly size: number | undefined;
+  readonly mediaType: string;
+  /** Position of the first byte of `body`: the offset asked for, or 0 where the upstream ignored it. */
+  readonly offset: number;
+  readonly body: Readable;
+}
+
+/** Known once the upstream has answered. */
+export interface FlightHead {
+  readonly size: number | undefined;
+  readonly mediaType: string;
+}
+
+/** The one fill in progress for a digest. */
+export interface Flight {
+  readonly digest: Digest;
+  /** Who may join without asking further: the name of the origin that it fills from. */
+  readonly origin: string;
+  /** Rejects with what `fetch` rejected with. */
+  readonly head: Promise<FlightHead>;
+  /** Resolves when the content is adopted, rejects when the flight failed for good. */
+  readonly done: Promise<void>;
+  /** A reader from any position; closing it never stops the flight where others follow (or where it outlives its clients). */
+  follow(): Body;
+}
+
+export interface Flights {
+  /** The flight in progress for a digest. */
+  current(digest: Digest): Flight | undefined;
+  /** Joins the flight in progress or starts one with `fetch`, in one step. */
+  join(digest: Digest, origin: string, fetch: FillFetch): { readonly flight: Flight; readonly leading: boolean };
+}

@@ -1,0 +1,88 @@
+import { type Authority, openAuthority } from "../ca/authority.ts";
+import { createLeafContexts } from "../ca/leaf.ts";
+import type { Config } from "../config/schema.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
+import { createListener } from "../listen/listener.ts";
+import type { Listening } from "../listen/types.ts";
+import type { Log } from "../observe/log.ts";
+import { createMetrics } from "../observe/metrics.ts";
+import { createRecent } from "../observe/recent.ts";
+import { createRecorder } from "../observe/record.ts";
+import { compilePolicy } from "../policy/policy.ts";
+import { createAdminHandler } from "./admin.ts";
+import { openCache } from "./cache.ts";
+import { createHandlers } from "./handlers.ts";
+import { createInspectors } from "./inspectors.ts";
+import { listenerOptions, ownAuthority, policyOptions } from "./options.ts";
+import { openUpstream } from "./upstream.ts";
+
+/** The running program. */
+export interface Service {
+  readonly authority: Authority;
+  /** Opens the ports; rejects with CONFIG_INVALID where it cannot. */
+  start(): Promise<Listening[]>;
+  /** "drain": ends what runs, for `limit` milliseconds at most; "now": at once. A second call may shorten the first. */
+  stop(how: "drain" | "now", limit: number): Promise<void>;
+}
+
+export interface ComposeParts {
+  readonly log: Log;
+  readonly version: string;
+  readonly clock?: Clock;
+}
+
+/** Builds the object graph. Rejects with CONFIG_INVALID or CA_INVALID where the configuration cannot be run. */
+export async function compose(config: Config, { log, version, clock = systemClock }: ComposeParts): Promise<Service> {
+  const policy = compilePolicy(policyOptions(config));
+  const authority = await openAuthority({ directory: config.caDir, ...ownAuthority(config), clock });
+  for (const warning of authority.warnings) log.warn(warning);
+  const leaves = createLeafContexts({ authority, clock });
+  const cache = await openCache(config, clock, log);
+  const recent = createRecent(clock);
+  const metrics = createMetrics({
+    version,
+    flights: () => cache.flights.active,
+    cacheBytes: () => cache.evictor.bytes(),
+    cacheEntries: () => cache.evictor.count(),
+    connections: () => listener.connections(),
+  });
+  const inspectors = createInspectors(config, clock);
+  const upstream = await openUpstream(config, { policy, clock, log, metrics, seen: inspectors.seenUpstream });
+  const record = createRecorder(log, [metrics.observe, recent.add]);
+  const handlers = createHandlers(config, { policy, cache, fetch: upstream.fetch, clock, log, record, inspectors });
+  const listener = createListener(listenerOptions(config, clock), {
+    ...policy,
+    contextFor: leaves.contextFor,
+    connect: upstream.connect,
+    registry: handlers.registry,
+    forward: handlers.forward,
+    own: handlers.own(
+      createAdminHandler({
+        config,
+        version,
+        clock,
+        authority,
+        policy,
+        cache,
+        metrics,
+        recent,
+        connections: () => listener.connections(),
+      }),
+    ),
+    record,
+    log,
+  });
+  return {
+    authority,
+    async start() {
+      await inspectors.start();
+      return listener.start();
+    },
+    async stop(how, limit) {
+      await listener.stop(how, limit);
+      await inspectors.stop();
+      cache.close();
+      upstream.close();
+    },
+  };
+}

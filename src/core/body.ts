@@ -1,0 +1,18 @@
+/**
+ * Bytes of a blob that can be read from any position: a file of the cache, a manifest held in memory, or a flight that is
+ * still filling. The one shape in which the writer of responses receives cached content.
+ */
+export interface Body {
+  /** In bytes; undefined only for a flight whose upstream did not say. */
+  readonly size: number | undefined;
+  /**
+   * Calls back, once, with the bytes at `position`: at least one and at most `limit`, or none at the end of the body.
+   * A flight waits until it has some. The pieces stay valid until `release` is called, which the receiver does exactly
+   * once. Not a promise: this is the byte path. At most one pull is under way at a time.
+   */
+  pull(position: number, limit: number, done: PullCallback): void;
+  /** Gives the body's file back. A pull under way is called back with a CANCELLED error. May be called twice. */
+  close(): void;
+}
+
+export type PullCallback = (error: Error | undefined, pieces: readonly Buffer[], release: () => void) => void;

@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+import { run } from "./cli/run.ts";
+import { listenForSignals } from "./cli/signals.ts";
+
+// A reader such as `head` that has seen enough is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
+const code = await run({
+  argv: process.argv.slice(2),
+  env: process.env,
+  io: { stdout: process.stdout, stderr: process.stderr, signals: listenForSignals(process) },
+});
+// A connection or a timer that is still there does not keep a program that has ended; what it wrote goes out first.
+process.exitCode = code;
+process.stdout.write("", () => process.exit());

@@ -1,0 +1,50 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Origin } from "../core/origin.ts";
+import type { Trace } from "../observe/trace.ts";
+
+/** How a request came in; `listen` knows. */
+export interface Arrival {
+  readonly door: "connect" | "absolute" | "origin";
+  /** The registry it is for; undefined for our own endpoints. */
+  readonly origin: Origin | undefined;
+  /** Path and query of the request line, without scheme and authority. */
+  readonly target: string;
+  /** The client's address: of the TCP connection, also inside an intercepted CONNECT. */
+  readonly client: string;
+}
+
+/** One request and its response. */
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly arrival: Arrival;
+  readonly trace: Trace;
+  /** performance.now() at the request's head. */
+  readonly started = performance.now();
+  readonly #gone = new AbortController();
+
+  constructor(request: IncomingMessage, response: ServerResponse, arrival: Arrival) {
+    this.request = request;
+    this.response = response;
+    this.arrival = arrival;
+    const query = arrival.target.indexOf("?");
+    this.trace = {
+      door: arrival.door,
+      client: arrival.client,
+      method: request.method ?? "GET",
+      path: query === -1 ? arrival.target : arrival.target.slice(0, query),
+    };
+    if (arrival.origin !== undefined) this.trace.origin = arrival.origin.name;
+    response.once("close", () => {
+      if (!response.writableFinished) this.#gone.abort();
+    });
+  }
+
+  /** Aborted when the client went away before its answer was whole. */
+  get signal(): AbortSignal {
+    return this.#gone.signal;
+  }
+}
+
+/** What answers an exchange: the proxy for an origin, the admin pages for our own endpoints. Never rejects. */
+export type Handler = (exchange: Exchange) => Promise<void>;

@@ -1,0 +1,79 @@
+import type { Readable } from "node:stream";
+import { endToEnd, first } from "../core/headers.ts";
+import type { Origin } from "../core/origin.ts";
+import type { RegistryRequest } from "../core/request.ts";
+import type { Fetch, UpstreamResponse } from "../upstream/types.ts";
+import { askAsIs, noteUpstream } from "./ask.ts";
+import { cacheHeaders } from "./content-headers.ts";
+import type { Exchange } from "./exchange.ts";
+import { type ResponseHeaders, sendHead, sendStream } from "./write.ts";
+
+export interface PassParts {
+  readonly fetch: Fetch;
+}
+
+/** Passes a request to an intercepted registry through, uncached. */
+export async function pass(
+  parts: PassParts,
+  exchange: Exchange,
+  origin: Origin,
+  request: RegistryRequest,
+  redirects: "follow" | "pass",
+): Promise<void> {
+  const body = requestBody(exchange);
+  const response = await parts.fetch(
+    askAsIs(exchange, { origin, request, signal: exchange.signal, redirects, ...(body && { body }) }),
+  );
+  noteUpstream(exchange, response);
+  await sendResponse(exchange, response, cacheHeaders(exchange, "BYPASS", "unknown"));
+}
+
+/** Forwards an absolute-form request to a host that is not intercepted: nothing is added to it and nothing kept. */
+export async function forward(parts: PassParts, exchange: Exchange, origin: Origin): Promise<void> {
+  const body = requestBody(exchange);
+  const response = await parts.fetch(
+    askAsIs(exchange, {
+      origin,
+      request: { kind: "other" },
+      signal: exchange.signal,
+      inject: false,
+      headers: { via: appendVia(first(exchange.request.headers.via)) },
+      ...(body && { body }),
+    }),
+  );
+  noteUpstream(exchange, response);
+  await sendResponse(exchange, response, {});
+}
+
+/** RFC 9110 §7.6.3. */
+function appendVia(received: string | undefined): string {
+  return received === undefined ? "1.1 entrepot" : `${received}, 1.1 entrepot`;
+}
+
+/** The request's body where it has one (RFC 9112 §6). */
+export function requestBody(exchange: Exchange): Readable | undefined {
+  const { headers } = exchange.request;
+  const has = headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
+  if (!has) return undefined;
+  // A client that asked first is told to go on now that there is somebody to take it (RFC 9110 §10.1.1).
+  if (headers.expect?.toLowerCase() === "100-continue") exchange.response.writeContinue();
+  exchange.request.on("data", (chunk: Buffer) => {
+    exchange.trace.received = (exchange.trace.received ?? 0) + chunk.length;
+  });
+  return exchange.request;
+}
+
+/** An upstream's answer, with what we add to it. */
+export async function sendResponse(
+  exchange: Exchange,
+  response: UpstreamResponse,
+  added: ResponseHeaders,
+): Promise<void> {
+  const headers: ResponseHeaders = { ...endToEnd(response.headers), ...added };
+  if (exchange.request.method === "HEAD" || response.status === 204 || response.status === 304) {
+    response.body.resume();
+    sendHead(exchange, response.status, headers);
+    return;
+  }
+  await sendStream(exchange, response.status, headers, response.body);
+}

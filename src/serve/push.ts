@@ -1,0 +1,82 @@
+import type { Records } from "../cache/types.ts";
+import { first } from "../core/headers.ts";
+import type { Origin } from "../core/origin.ts";
+import { originOfUrl } from "../core/origin.ts";
+import type { RegistryRequest } from "../core/request.ts";
+import type { Readable } from "node:stream";
+import type { Fetch } from "../upstream/types.ts";
+import { askAsIs, noteUpstream } from "./ask.ts";
+import { contentKey } from "./content.ts";
+import { cacheHeaders } from "./content-headers.ts";
+import type { TagRecords } from "./tag-records.ts";
+import type { Exchange } from "./exchange.ts";
+import { requestBody, sendResponse } from "./pass.ts";
+
+/** An upload that was taken to disk before it is sent on. */
+export interface BufferedUpload {
+  /** Bytes. */
+  readonly size: number;
+  stream(): Readable;
+  discard(): Promise<void>;
+}
+
+export interface PushParts {
+  readonly fetch: Fetch;
+  /** PROXY_REQUEST_BUFFERING: takes a body to disk; undefined where it is off. */
+  readonly buffer: ((body: Readable, signal: AbortSignal) => Promise<BufferedUpload>) | undefined;
+  readonly records: Records;
+  readonly tagRecords: TagRecords;
+}
+
+/** Passes a push or a deletion on with the client's own credentials; bodies of any size in bounded memory. */
+export async function push(
+  parts: PushParts,
+  exchange: Exchange,
+  origin: Origin,
+  request: RegistryRequest,
+): Promise<void> {
+  const body = requestBody(exchange);
+  const buffered =
+    body !== undefined && parts.buffer !== undefined ? await parts.buffer(body, exchange.signal) : undefined;
+  try {
+    const sent = buffered === undefined ? body : buffered.stream();
+    const response = await parts.fetch(
+      askAsIs(exchange, {
+        origin,
+        request,
+        signal: exchange.signal,
+        inject: false,
+        ...(sent && { body: sent }),
+        ...(buffered && { headers: { "content-length": String(buffered.size) } }),
+      }),
+    );
+    noteUpstream(exchange, response);
+    if (response.status < 300) await forgetManifest(parts, origin, request);
+    const added = cacheHeaders(exchange, "BYPASS", "unknown");
+    const location = first(response.headers.location);
+    if (location !== undefined) added["location"] = usableLocation(location, origin);
+    await sendResponse(exchange, response, added);
+  } finally {
+    await buffered?.discard();
+  }
+}
+
+/** What a manifest's PUT or DELETE changed is not served from the cache any more. */
+async function forgetManifest(parts: PushParts, origin: Origin, request: RegistryRequest): Promise<void> {
+  if (request.kind !== "manifest") return;
+  if (request.tag !== undefined)
+    await parts.tagRecords.forget({ origin, repository: request.repository, tag: request.tag });
+  else await parts.records.delete(contentKey(origin, "manifest", request.digest)).catch(() => undefined);
+}
+
+/**
+ * A registry behind a TLS-ending front may name itself by http:// in the Location of an upload; the client reaches that authority
+ * through us by the scheme that it came with.
+ */
+export function usableLocation(location: string, origin: Origin): string {
+  if (!URL.canParse(location)) return location;
+  const url = new URL(location);
+  const named = originOfUrl(url);
+  const same = named?.host === origin.host && (named.port === origin.port || url.port === "");
+  return same ? `${origin.scheme}://${origin.authority}${url.pathname}${url.search}` : location;
+}

@@ -1,0 +1,61 @@
+import { endToEnd } from "../core/headers.ts";
+import type { UpstreamResponse } from "../upstream/types.ts";
+import type { Exchange } from "./exchange.ts";
+import { type ResponseHeaders, sendBytes, sendHead } from "./write.ts";
+
+/** No registry's error body is larger; what is beyond is cut. Bytes. */
+const largestRefusal = 64 * 1024;
+
+/**
+ * An upstream's own refusal, kept whole so that everybody who waited for the same answer with the same credential can be given it.
+ */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly headers: Record<string, string | string[]>;
+  readonly body: Buffer;
+  /** Of the requester whose request was refused; another's may be accepted. */
+  readonly authorization: string | undefined;
+
+  constructor(response: UpstreamResponse, body: Buffer, authorization: string | undefined) {
+    super(`The upstream answered ${response.status}.`);
+    this.name = "Refusal";
+    this.status = response.status;
+    this.headers = endToEnd(response.headers);
+    this.body = body;
+    this.authorization = authorization;
+  }
+}
+
+/** Reads an answer that is not the content asked for to its end, and makes it a Refusal. */
+export async function refusalOf(response: UpstreamResponse, authorization: string | undefined): Promise<Refusal> {
+  return new Refusal(response, await readUpTo(response, largestRefusal), authorization);
+}
+
+/** At most `limit` bytes of a body; the rest is not waited for. */
+export function readUpTo(response: UpstreamResponse, limit: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const pieces: Buffer[] = [];
+    let length = 0;
+    const finish = (): void => resolve(Buffer.concat(pieces, Math.min(length, limit)));
+    response.body.on("data", (piece: Buffer) => {
+      pieces.push(piece);
+      length += piece.length;
+      if (length < limit) return;
+      finish();
+      response.body.destroy();
+    });
+    response.body.once("end", finish);
+    response.body.once("error", reject);
+  });
+}
+
+/** Passes a refusal on as the upstream worded it. */
+export function sendRefusal(exchange: Exchange, refusal: Refusal, headers: ResponseHeaders): void {
+  const passed: ResponseHeaders = { ...refusal.headers, ...headers };
+  if (exchange.request.method === "HEAD") {
+    sendHead(exchange, refusal.status, passed);
+    return;
+  }
+  delete passed["content-length"];
+  sendBytes(exchange, refusal.status, passed, refusal.body);
+}

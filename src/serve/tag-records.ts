@@ -1,0 +1,51 @@
+import type { CacheRecord, CacheVariant, Records } from "../cache/types.ts";
+import { acceptKey } from "../core/media-types.ts";
+import type { Origin } from "../core/origin.ts";
+
+/** Bodies of one tag that are remembered; clients choose the Accept, so there must be an end to them. */
+const mostVariants = 16;
+
+/**
+ * What tags point to, by origin, repository, tag and Accept: the same tag has several bodies, and the same name at two registries is two
+ * things. All bodies of a tag share one record, so that a push drops them together.
+ */
+export class TagRecords {
+  readonly #records: Records;
+
+  constructor(records: Records) {
+    this.#records = records;
+  }
+
+  async get(tag: TagName, accept: string | undefined): Promise<CacheVariant | undefined> {
+    return (await this.#records.get(keyOf(tag)))?.variants?.[acceptKey(accept)];
+  }
+
+  /** Never rejects: what the disk does not take is kept in memory. */
+  async put(tag: TagName, accept: string | undefined, variant: CacheVariant): Promise<void> {
+    const key = keyOf(tag);
+    const others = Object.entries((await this.#records.get(key))?.variants ?? {}).filter(
+      ([name]) => name !== acceptKey(accept),
+    );
+    const newest = others.toSorted(([, one], [, other]) => other.checked - one.checked).slice(0, mostVariants - 1);
+    const record: CacheRecord = {
+      ...variant,
+      variants: { ...Object.fromEntries(newest), [acceptKey(accept)]: variant },
+    };
+    await this.#records.put(key, record).catch(() => undefined);
+  }
+
+  /** Drops all bodies of a tag. Never rejects. */
+  async forget(tag: TagName): Promise<void> {
+    await this.#records.delete(keyOf(tag)).catch(() => undefined);
+  }
+}
+
+export interface TagName {
+  readonly origin: Origin;
+  readonly repository: string;
+  readonly tag: string;
+}
+
+function keyOf({ origin, repository, tag }: TagName): string {
+  return `tag|${origin.name}|${repository}|${tag}`;
+}

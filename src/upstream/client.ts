@@ -1,0 +1,205 @@
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { contentLength } from "../core/headers.ts";
+import type { Origin } from "../core/origin.ts";
+import { type DialerOptions, createDialer } from "./dialer.ts";
+import { type Place, createItinerary, nextPlace, sameOrigin } from "./redirect.ts";
+import { type HopAnswer, type Send, type SendTimeouts, createSend } from "./send.ts";
+import type { Answered, Authorizer, Fetch, UpstreamRequest, UpstreamResponse } from "./types.ts";
+
+/** One request and the head of its answer, for metrics and the inspector, which redacts the headers. */
+export interface HopSeen {
+  readonly method: string;
+  /** Name of the origin. */
+  readonly origin: string;
+  /** Without its query, which may be signed. */
+  readonly path: string;
+  readonly status: number;
+  /** As given to the request, Authorization included. */
+  readonly requestHeaders: Readonly<Record<string, string | string[]>>;
+  readonly responseHeaders: IncomingHttpHeaders;
+  /** From the request to the head of its answer. */
+  readonly ms: number;
+  readonly address: string | undefined;
+}
+
+export interface UpstreamOptions {
+  readonly dialer: DialerOptions;
+  readonly timeouts: SendTimeouts;
+  /** Makes what answers for credentials, given a fetch without redirects and credentials for its token exchanges. */
+  readonly authorizer: (bare: Fetch, isPlain: (origin: Origin) => boolean) => Authorizer;
+  readonly onHop?: (hop: HopSeen) => void;
+}
+
+export interface Upstream {
+  readonly fetch: Fetch;
+  /** A connection for a blind tunnel; see Dialer. */
+  readonly connect: (host: string, port: number, signal: AbortSignal) => Promise<Socket>;
+  close(): void;
+}
+
+/** The way out. Throws CONFIG_INVALID for options that cannot be used. */
+export function createUpstream(options: UpstreamOptions): Upstream {
+  const dialer = createDialer(options.dialer);
+  const plain = createSend(dialer, options.timeouts);
+  const send = options.onHop === undefined ? plain : observed(plain, options.onHop);
+  const authorizer = options.authorizer(bareFetch(send), dialer.isPlain);
+  return {
+    fetch: createFetch(send, authorizer, dialer.isPlain),
+    connect: (host, port, signal) => dialer.connect(host, port, signal),
+    close: () => dialer.close(),
+  };
+}
+
+/** Where a request stands on its way: the place, and what is sent to it. */
+interface Leg extends Answerable {
+  readonly place: Place;
+  /** Left the requester's origin. Stays true on the way back, since who sends there chose the path. */
+  readonly strayed: boolean;
+}
+
+interface Answerable {
+  readonly authorization: string | undefined;
+  /** A credential of ours was sent somewhere on the way: what a private registry redirects to is no more public than it. */
+  readonly injected: boolean;
+}
+
+function createFetch(send: Send, authorizer: Authorizer, isPlain: (origin: Origin) => boolean): Fetch {
+  return async (request) => {
+    const itinerary = createItinerary(request);
+    const asked = new Set<string>();
+    let leg: Leg = { place: request, strayed: false, ...(await credentials(request, authorizer)) };
+    for (let attempts = 1; ; attempts++) {
+      const answer = await send(hopOf(request, leg));
+      const { message } = answer;
+      try {
+        const answered = await answerChallenge(request, leg, message, authorizer, asked);
+        const next = answered ? repeated(leg, answered) : redirect(request, leg, message, isPlain);
+        if (next === undefined) return responseOf(answer, leg, attempts);
+        if (next.place !== leg.place) itinerary.visit(next.place);
+        discard(message);
+        leg = next;
+      } catch (error) {
+        message.destroy();
+        throw error;
+      }
+    }
+  };
+}
+
+/** The requester's own Authorization wins over ours. */
+async function credentials(request: UpstreamRequest, authorizer: Authorizer): Promise<Answerable> {
+  if (request.authorization !== undefined) return { authorization: request.authorization, injected: false };
+  const authorization = await authorizer.injected(request.origin, request.scope, request.signal);
+  return { authorization, injected: authorization !== undefined };
+}
+
+/** What to repeat a 401 with; undefined where the 401 is the answer. A host is answered once. */
+async function answerChallenge(
+  request: UpstreamRequest,
+  leg: Leg,
+  message: IncomingMessage,
+  authorizer: Authorizer,
+  asked: Set<string>,
+): Promise<Answered | undefined> {
+  const { origin } = leg.place;
+  const challenge = message.headers["www-authenticate"];
+  if (message.statusCode !== 401 || challenge === undefined || request.body !== undefined) return undefined;
+  // At its own origin the requester does its own exchange, unless it is our credential that was asked for more.
+  if ((!leg.strayed && !leg.injected) || asked.has(origin.name)) return undefined;
+  asked.add(origin.name);
+  return authorizer.answer({
+    origin,
+    challenge,
+    // The scope at another registry is for that one to say.
+    scope: leg.strayed ? undefined : request.scope,
+    anonymous: leg.strayed,
+    refused: leg.authorization,
+    signal: request.signal,
+  });
+}
+
+function repeated(leg: Leg, answered: Answered): Leg {
+  return { ...leg, authorization: answered.authorization, injected: leg.injected || answered.injected };
+}
+
+function redirect(
+  request: UpstreamRequest,
+  leg: Leg,
+  message: IncomingMessage,
+  isPlain: (origin: Origin) => boolean,
+): Leg | undefined {
+  if (request.redirects === "pass" || request.body !== undefined) return undefined;
+  const place = nextPlace(leg.place, message.statusCode ?? 0, message.headers.location, request.origin, isPlain);
+  if (place === undefined) return undefined;
+  if (sameOrigin(place.origin, leg.place.origin)) return { ...leg, place };
+  return { ...leg, place, strayed: true, authorization: undefined };
+}
+
+function hopOf(request: UpstreamRequest, leg: Leg) {
+  const { cookie: _, ...headers } = request.headers;
+  return {
+    ...leg.place,
+    headers: leg.strayed ? headers : request.headers,
+    authorization: leg.authorization,
+    body: request.body,
+    signal: request.signal,
+  };
+}
+
+function responseOf(answer: HopAnswer, leg: Leg, attempts: number): UpstreamResponse {
+  const { message, address } = answer;
+  return {
+    status: message.statusCode ?? 0,
+    headers: message.headers,
+    rawHeaders: message.rawHeaders,
+    body: message,
+    from: leg.place.origin,
+    address,
+    attempts,
+    injected: leg.injected,
+  };
+}
+
+/** Longest body that is read to its end for the sake of its connection, in bytes. */
+const worthReading = 64 * 1024;
+
+function discard(message: IncomingMessage): void {
+  message.on("error", () => {});
+  if ((contentLength(message.headers) ?? 0) > worthReading) {
+    message.destroy();
+    return;
+  }
+  let read = 0;
+  message.on("data", (piece: Buffer) => {
+    read += piece.length;
+    if (read > worthReading) message.destroy();
+  });
+}
+
+/** A fetch of exactly one request with exactly the Authorization it is given. */
+function bareFetch(send: Send): Fetch {
+  return async (request) => {
+    const { authorization } = request;
+    return responseOf(await send(request), { place: request, strayed: false, injected: false, authorization }, 1);
+  };
+}
+
+function observed(send: Send, onHop: (hop: HopSeen) => void): Send {
+  return async (hop) => {
+    const started = performance.now();
+    const answer = await send(hop);
+    const { authorization } = hop;
+    onHop({
+      method: hop.method,
+      origin: hop.origin.name,
+      path: hop.path.replace(/\?.*$/s, ""),
+      status: answer.message.statusCode ?? 0,
+      requestHeaders: authorization === undefined ? hop.headers : { ...hop.headers, authorization },
+      responseHeaders: answer.message.headers,
+      ms: performance.now() - started,
+      address: answer.address,
+    });
+    return answer;
+  };
+}

@@ -1,0 +1,93 @@
+import t from "tap";
+import { createMetrics } from "../../../src/observe/metrics.ts";
+import type { Trace } from "../../../src/observe/trace.ts";
+
+function trace(more: Partial<Trace> = {}): Trace {
+  return { door: "connect", client: "192.0.2.1", method: "GET", kind: "blob", origin: "a.test", status: 200, ...more };
+}
+
+t.test("exchanges are counted by door, kind, cache and class of status", async (t) => {
+  const metrics = createMetrics({ version: "1.2.3", process: false });
+  metrics.observe(trace({ cache: "HIT", bytes: 100, firstByte: 2 }));
+  metrics.observe(trace({ cache: "HIT", bytes: 20, collapsed: true, status: 206 }));
+  metrics.observe(trace({ cache: "MISS", bytes: 3, status: 404, error: "BLOB_UNKNOWN" }));
+  metrics.observe({
+    door: "tunnel",
+    client: "x",
+    method: "CONNECT",
+    origin: "any.test:443",
+    bytes: 1000,
+    received: 50,
+  });
+  const text = await metrics.text();
+  const lines = [
+    'entrepot_requests_total{door="connect",kind="blob",cache="HIT",status="2xx"} 2',
+    'entrepot_requests_total{door="connect",kind="blob",cache="MISS",status="4xx"} 1',
+    'entrepot_requests_total{door="tunnel",kind="tunnel",cache="none",status="none"} 1',
+    'entrepot_served_bytes_total{cache="HIT"} 120',
+    "entrepot_received_bytes_total 50",
+    "entrepot_collapsed_requests_total 1",
+    'entrepot_errors_total{code="BLOB_UNKNOWN"} 1',
+    'entrepot_first_byte_seconds_bucket{le="0.001",kind="blob",cache="HIT"} 0',
+    'entrepot_first_byte_seconds_bucket{le="0.0025",kind="blob",cache="HIT"} 1',
+    `entrepot_build_info{version="1.2.3",node="${process.version}"} 1`,
+  ];
+  for (const line of lines) t.ok(text.split("\n").includes(line), line);
+  t.match(metrics.totals(), { exchanges: 4, hits: 2, misses: 1, servedBytes: 1123, fetchedBytes: 0, tunnels: 1 });
+  t.strictSame(metrics.totals().origins, [
+    { name: "a.test", exchanges: 3, hits: 2, misses: 1, servedBytes: 123, fetchedBytes: 0 },
+  ]);
+});
+
+t.test("the upstream's side", async (t) => {
+  const metrics = createMetrics({ version: "1", process: false });
+  metrics.upstreamAnswered("a.test", 307);
+  metrics.upstreamAnswered("a.test", undefined);
+  metrics.fetched("a.test", 4096);
+  metrics.handshakeFailed("untrusted");
+  const text = await metrics.text();
+  t.match(text, 'entrepot_upstream_requests_total{origin="a.test",status="3xx"} 1\n');
+  t.match(text, 'entrepot_upstream_requests_total{origin="a.test",status="none"} 1\n');
+  t.match(text, 'entrepot_fetched_bytes_total{origin="a.test"} 4096\n');
+  t.match(text, 'entrepot_tls_handshake_failures_total{reason="untrusted"} 1\n');
+  t.match(metrics.totals(), { fetchedBytes: 4096, origins: [{ name: "a.test", fetchedBytes: 4096 }] });
+});
+
+t.test("gauges are asked when they are read", async (t) => {
+  let flights = 1;
+  const metrics = createMetrics({ version: "1", process: false, flights: () => flights, cacheBytes: () => 7 });
+  t.match(await metrics.text(), "entrepot_flights_in_progress 1\n");
+  flights = 2;
+  const text = await metrics.text();
+  t.match(text, "entrepot_flights_in_progress 2\n");
+  t.match(text, "entrepot_cache_bytes 7\n");
+  t.notMatch(text, "entrepot_connections");
+});
+
+t.test("endless names of origins make no endless labels", async (t) => {
+  const metrics = createMetrics({ version: "1", process: false, origins: 3 });
+  for (let index = 0; index < 1000; index++) {
+    metrics.observe(trace({ origin: `${index}.test`, bytes: 1 }));
+    metrics.upstreamAnswered(`${index}.test`, 200);
+    metrics.fetched(`${index}.test`, 1);
+  }
+  const text = await metrics.text();
+  t.equal(text.match(/^entrepot_upstream_requests_total\{/gm)?.length, 4);
+  t.equal(text.match(/^entrepot_fetched_bytes_total\{/gm)?.length, 4);
+  t.strictSame(metrics.totals().origins[0], {
+    name: "other",
+    exchanges: 997,
+    hits: 0,
+    misses: 0,
+    servedBytes: 997,
+    fetchedBytes: 997,
+  });
+});
+
+t.test("two instances in one process do not meet, and the process is measured", async (t) => {
+  const [one, other] = [createMetrics({ version: "1" }), createMetrics({ version: "2" })];
+  one.observe(trace());
+  t.match(await one.text(), /^process_cpu_seconds_total /m);
+  t.notMatch(await other.text(), "entrepot_requests_total{");
+  t.match(one.contentType, /^text\/plain/);
+});
