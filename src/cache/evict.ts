@@ -82,7 +82,7 @@ class LedgerEvictor implements Evictor {
     } catch (error) {
       this.#options.log.warn(
         { event: "cache-trouble", err: error },
-        "The cache could not list all of its blobs; the limit holds for the rest.",
+        "The cache could not list its blobs: what an earlier run left counts only once it is used.",
       );
     }
     if (this.#stop.signal.aborted) return;

@@ -1,5 +1,4 @@
 import type { Hash } from "node:crypto";
-import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { algorithmOf, type Digest, digestOfHash, hashFor } from "../core/digest.ts";
 import { asEntrepotError, EntrepotError } from "../core/errors.ts";
@@ -13,6 +12,7 @@ import {
 } from "./flight-state.ts";
 import type { BufferPool } from "./pool.ts";
 import type { FillFetch, FillSource, FlightHead, Spool, Store } from "./types.ts";
+import { Source } from "./source.ts";
 import { Window } from "./window.ts";
 
 export interface FillOptions {
@@ -74,12 +74,16 @@ export class Fill {
 
   /** Begins. Everything further is told to the listener, never before this has returned. */
   start(): void {
-    void this.#ask(0);
+    this.#asking(0);
   }
 
   /** Ends it for good, with the error that followers get. */
   stop(error: Error): void {
     if (this.state.phase !== "proving") this.#fail("stopped", error);
+  }
+
+  #asking(wait: number): void {
+    this.#ask(wait).catch((error: unknown) => this.#fail("upstream", asError(error)));
   }
 
   async #ask(wait: number): Promise<void> {
@@ -254,7 +258,7 @@ export class Fill {
       return;
     }
     // A broken attempt's error is not a whole body's: what came so far is kept, and the rest asked for.
-    if (this.state.phase === "asking") void this.#ask(this.#options.retryDelays[this.state.breaks - 1] ?? 0);
+    if (this.state.phase === "asking") this.#asking(this.#options.retryDelays[this.state.breaks - 1] ?? 0);
   };
 
   #fail(failure: FlightFailure, error: Error): void {
@@ -308,56 +312,7 @@ function failureError(state: FlightState, digest: Digest, message: string | unde
   }
 }
 
-/** One body of the upstream. After `destroy`, or its end, it says nothing more. */
-class Source {
-  readonly #body: Readable;
-  #quiet = false;
-
-  constructor(body: Readable, broke: (error: Error) => void, ended: () => void) {
-    this.#body = body;
-    const once = (tell: () => void) => (): void => {
-      if (this.#quiet) return;
-      this.#quiet = true;
-      tell();
-    };
-    body.once("end", once(ended));
-    // Stays for good: a late error of a destroyed socket must find a listener.
-    body.on("error", (error: unknown) => once(() => broke(asBreak(error)))());
-    body.once(
-      "close",
-      once(() => broke(new EntrepotError("UPSTREAM_WRONG_LENGTH", "The upstream closed the connection midway."))),
-    );
-    if (body.destroyed) queueMicrotask(once(() => broke(asBreak(body.errored))));
-  }
-
-  start(chunk: (bytes: Buffer) => void): void {
-    this.#body.on("data", (bytes: Buffer) => {
-      if (!this.#quiet) chunk(bytes);
-    });
-    // One that was paused by whoever handed it over does not flow by itself.
-    this.#body.resume();
-  }
-
-  pause(): void {
-    this.#body.pause();
-  }
-
-  resume(): void {
-    if (!this.#quiet && this.#body.isPaused()) this.#body.resume();
-  }
-
-  destroy(): void {
-    this.#quiet = true;
-    this.#body.destroy();
-  }
-}
-
 /** What was rejected with is passed on as it is: the callers know their own errors. */
 function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : asEntrepotError(thrown);
-}
-
-function asBreak(error: unknown): EntrepotError {
-  if (error instanceof EntrepotError) return error;
-  return new EntrepotError("UPSTREAM_WRONG_LENGTH", "The upstream broke the connection midway.", { cause: error });
 }

@@ -19,8 +19,6 @@ export interface FlightsOptions {
   readonly retryDelays?: readonly number[];
   /** Milliseconds for which a landed flight can still be joined; 1000 unless given. */
   readonly linger?: number;
-  /** Where followers that are behind read into: bytes of each buffer and idle ones kept. */
-  readonly readBuffers?: { readonly size: number; readonly keep: number };
 }
 
 /** Flights, and what the rest of the program has to know of them. */
@@ -31,7 +29,10 @@ export interface FlightTable extends Flights {
   stop(): void;
 }
 
+/** One buffer, of a window or of a follower that is behind. */
 const slabSize = 256 * 1024;
+/** Idle ones kept: 16 MiB. */
+const idleSlabs = 64;
 
 /**
  * The table of flights: at most one for a digest. A flight leaves it when its content is in the store or when it failed, in the very
@@ -45,7 +46,6 @@ class Table implements FlightTable {
   readonly log: Log;
   readonly abandon: "finish" | "stop";
   readonly fill: FillOptions;
-  readonly readBuffers: BufferPool;
   readonly #linger: number;
   readonly #flights = new Map<Digest, LiveFlight>();
   readonly #landed = new Map<Digest, LiveFlight>();
@@ -55,10 +55,9 @@ class Table implements FlightTable {
     this.log = options.log;
     this.abandon = options.abandon ?? "finish";
     this.#linger = options.linger ?? 1000;
-    this.readBuffers = new BufferPool(options.readBuffers?.size ?? slabSize, options.readBuffers?.keep ?? 64);
     this.fill = {
       store: options.store,
-      slabs: new BufferPool(slabSize, 64),
+      slabs: new BufferPool(slabSize, idleSlabs),
       window: options.window ?? 4 * 1024 * 1024,
       retryDelays: options.retryDelays ?? [0, 100, 500, 2000],
     };
@@ -144,7 +143,7 @@ class LiveFlight implements Flight, Followed, FillListener {
   }
 
   get readBuffers(): BufferPool {
-    return this.#table.readBuffers;
+    return this.#table.fill.slabs;
   }
 
   follow(): Body {
@@ -183,7 +182,15 @@ class LiveFlight implements Flight, Followed, FillListener {
   advanced(): void {
     const parked = this.#parked;
     this.#parked = [];
-    for (const follower of parked) follower.wake();
+    for (const follower of parked) {
+      try {
+        follower.wake();
+      } catch (error) {
+        // One receiver's fault is not the others'.
+        this.#table.log.error({ event: "follower-failed", err: error }, "A reader of a fill failed; the others go on.");
+        follower.close();
+      }
+    }
   }
 
   landed(lost: Error | undefined): void {

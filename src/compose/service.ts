@@ -5,9 +5,10 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { createListener } from "../listen/listener.ts";
 import type { Listening } from "../listen/types.ts";
 import type { Log } from "../observe/log.ts";
-import { createMetrics } from "../observe/metrics.ts";
+import { createMetrics, type Metrics } from "../observe/metrics.ts";
 import { createRecent } from "../observe/recent.ts";
 import { createRecorder } from "../observe/record.ts";
+import type { Trace } from "../observe/trace.ts";
 import { compilePolicy } from "../policy/policy.ts";
 import { createAdminHandler } from "./admin.ts";
 import { openCache } from "./cache.ts";
@@ -48,7 +49,7 @@ export async function compose(config: Config, { log, version, clock = systemCloc
   });
   const inspectors = createInspectors(config, clock);
   const upstream = await openUpstream(config, { policy, clock, log, metrics, seen: inspectors.seenUpstream });
-  const record = createRecorder(log, [metrics.observe, recent.add]);
+  const record = createRecorder(log, [metrics.observe, recent.add, handshakeCounter(metrics)]);
   const handlers = createHandlers(config, { policy, cache, fetch: upstream.fetch, clock, log, record, inspectors });
   const listener = createListener(listenerOptions(config, clock), {
     ...policy,
@@ -84,5 +85,13 @@ export async function compose(config: Config, { log, version, clock = systemCloc
       cache.close();
       upstream.close();
     },
+  };
+}
+
+/** Counts the handshakes with clients that failed, by what the listener called them. */
+function handshakeCounter(metrics: Metrics): (trace: Trace) => void {
+  return ({ error }) => {
+    if (error === "CLIENT_DISTRUSTS_CA") metrics.handshakeFailed("untrusted");
+    if (error === "CLIENT_TLS") metrics.handshakeFailed("other");
   };
 }

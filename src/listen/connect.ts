@@ -13,6 +13,7 @@ export const established = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 /** The two ways on after a CONNECT. Both answer it themselves, and reject while it is not answered yet. */
 export interface ConnectWays {
+  isStopping(): boolean;
   intercept(connection: Connection, target: { host: string; port: number }, head: Buffer): Promise<void>;
   tunnel(connection: Connection, target: { host: string; port: number }, head: Buffer): Promise<void>;
 }
@@ -33,6 +34,7 @@ export async function handleConnect(
   let door: "connect" | "tunnel" = "connect";
   let origin: string | undefined;
   try {
+    if (ways.isStopping()) throw new EntrepotError("STOPPING", "This proxy is stopping; try again in a moment.");
     const target = targetOf(request, connection);
     origin = connectName(target);
     requireFewHeaders(request);

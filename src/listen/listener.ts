@@ -74,6 +74,7 @@ export function createListener(options: ListenerOptions, parts: ListenerParts): 
     const connection = connections.of(request.socket);
     if (connection === undefined) return;
     void handleConnect(request, head, connection, parts, {
+      isStopping,
       intercept: (from, target, first) => intercept(from, target, first, interceptNeeds),
       tunnel: (from, target, first) => tunnel(from, target, first, tunnelNeeds),
     });
@@ -158,7 +159,6 @@ function createHttpServer(options: ListenerOptions): Server {
     requestTimeout: 0,
     keepAliveTimeout: timeouts.keepAlive,
     connectionsCheckingInterval: Math.max(20, Math.min(5000, timeouts.clientHeader / 4)),
-    optimizeEmptyRequests: false,
   });
   // Node drops fields over its limit without a word; ours refuses the request.
   http.maxHeadersCount = 0;

@@ -57,22 +57,31 @@ export class Content {
       if (record !== undefined && (await this.serveHeld(exchange, record, "HIT", type))) return;
       const flight = this.#parts.flights.current(request.digest);
       if (exchange.request.method === "HEAD") {
-        if (flight?.origin === origin.name) return this.#followHead(exchange, flight, type);
-        return this.#confirm(exchange, origin, request, key, type, true).then(() => undefined);
+        await (flight?.origin === origin.name
+          ? this.#followHead(exchange, flight, type)
+          : this.#passHead(exchange, origin, request, type));
+        return;
       }
-      const elsewhere =
-        flight === undefined ? await this.#parts.store.stat(request.digest) : flight.origin !== origin.name;
-      if (elsewhere !== undefined && elsewhere !== false) {
-        // Held or on its way from another registry. A digest alone opens nothing: this registry is asked.
-        if (!(await this.#confirm(exchange, origin, request, key, type, false))) return;
-        if (flight === undefined) continue;
-        if (await this.#follow(exchange, flight, false, type)) return;
+      if (flight !== undefined && flight.origin !== origin.name) {
+        // On its way from another registry. A digest alone opens nothing: this one is asked.
+        if (!(await this.#admit(exchange, origin, request, type))) return;
+        if (await this.#follow(exchange, origin, request, { flight, leading: false }, type)) return;
+        continue;
+      }
+      const held = flight === undefined ? await this.#parts.store.stat(request.digest) : undefined;
+      if (held !== undefined) {
+        // Brought by another registry.
+        const stated = await this.#admit(exchange, origin, request, type);
+        if (stated === undefined) return;
+        if (stated.size !== held.size) break;
+        await this.#parts.records.put(key, stated).catch(() => undefined);
         continue;
       }
       const joined = this.#parts.flights.join(request.digest, origin.name, (offset, signal) =>
-        this.#open(exchange, origin, request, key, offset, signal),
+        this.#open(exchange, origin, request, offset, signal),
       );
-      if (await this.#follow(exchange, joined.flight, joined.leading, type)) return;
+      if (joined.leading) void this.#remember(key, joined.flight);
+      if (await this.#follow(exchange, origin, request, joined, type)) return;
     }
     await this.#parts.pass(exchange, origin, request);
   }
@@ -85,7 +94,7 @@ export class Content {
       this.sendHeadOf(exchange, { ...record, size: held.size }, status, type);
       return true;
     }
-    const body = await this.#parts.store.find(record.digest);
+    const body = await this.#parts.store.find(record.digest, record.size);
     if (body === undefined) return false;
     await this.send(exchange, record, body, status, type);
     return true;
@@ -147,7 +156,13 @@ export class Content {
   }
 
   /** Streams from a flight; false where it turned out that there is something else to look at. */
-  async #follow(exchange: Exchange, flight: Flight, leading: boolean, type: CacheType): Promise<boolean> {
+  async #follow(
+    exchange: Exchange,
+    origin: Origin,
+    request: DigestRequest,
+    { flight, leading }: { readonly flight: Flight; readonly leading: boolean },
+    type: CacheType,
+  ): Promise<boolean> {
     if (!leading) exchange.trace.collapsed = true;
     // Joined before the head is awaited, so that a flight which stops without followers does not stop.
     const body = flight.follow();
@@ -161,9 +176,10 @@ export class Content {
       if (exchange.response.headersSent) throw error;
       if (error instanceof AlreadyHeld) return false;
       if (error instanceof Refusal) return this.#passRefusal(exchange, error, leading, type);
-      // The disk does not take it: this is no reason for a pull to fail.
-      if (leading && error instanceof EntrepotError && error.code === "CACHE_IO") return false;
-      throw error;
+      // The disk does not take it, which is no reason for a pull to fail.
+      if (!(error instanceof EntrepotError) || error.code !== "CACHE_IO") throw error;
+      await this.#parts.pass(exchange, origin, request);
+      return true;
     }
   }
 
@@ -179,11 +195,10 @@ export class Content {
     exchange: Exchange,
     origin: Origin,
     request: DigestRequest,
-    key: string,
     offset: number,
     signal: AbortSignal,
   ): Promise<FillSource> {
-    const { store, fetch, records, clock } = this.#parts;
+    const { store, fetch } = this.#parts;
     if (offset === 0 && (await store.stat(request.digest)) !== undefined) throw new AlreadyHeld();
     const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
     const response = await fetch(askForContent(exchange, { origin, request, signal, method: "GET", headers }));
@@ -198,43 +213,52 @@ export class Content {
     if (response.status !== 200 && response.status !== 206) {
       throw await refusalOf(response, exchange.request.headers.authorization);
     }
-    const source = sourceOf(response);
-    if (source.size !== undefined) {
-      const record = { digest: request.digest, mediaType: source.mediaType, size: source.size, checked: clock.now() };
-      records.put(key, record).catch(() => undefined);
-    }
-    return source;
+    return sourceOf(response);
   }
 
-  /**
-   * Asks this origin by HEAD whether the requester may have the digest. Passes its answer on where `answer` says so or where it
-   * is no; true where the content may be served.
-   */
-  async #confirm(
+  /** Once the bytes are proven: what an upstream announced and did not send is never a fact. */
+  async #remember(key: string, flight: Flight): Promise<void> {
+    const { store, records, clock } = this.#parts;
+    try {
+      await flight.done;
+      const { mediaType, size: announced } = await flight.head;
+      const size = announced ?? (await store.stat(flight.digest))?.size;
+      if (size !== undefined) await records.put(key, { digest: flight.digest, mediaType, size, checked: clock.now() });
+    } catch {
+      // Whoever follows the flight is told; a record that could not be written costs a HEAD later.
+    }
+  }
+
+  /** Asks this origin by HEAD whether the requester may have the digest; where not, its refusal is the answer. */
+  async #admit(
     exchange: Exchange,
     origin: Origin,
     request: DigestRequest,
-    key: string,
     type: CacheType,
-    answer: boolean,
-  ): Promise<boolean> {
-    const { fetch, records, clock } = this.#parts;
+  ): Promise<CacheRecord | undefined> {
+    const { record, refusal } = await this.#head(exchange, origin, request);
+    if (record === undefined) sendRefusal(exchange, refusal, cacheHeaders(exchange, "MISS", type));
+    return record;
+  }
+
+  async #passHead(exchange: Exchange, origin: Origin, request: DigestRequest, type: CacheType): Promise<void> {
+    const record = await this.#admit(exchange, origin, request, type);
+    if (record !== undefined) this.sendHeadOf(exchange, record, "MISS", type);
+  }
+
+  async #head(
+    exchange: Exchange,
+    origin: Origin,
+    request: DigestRequest,
+  ): Promise<{ record?: CacheRecord; refusal: Refusal }> {
+    const { fetch, clock } = this.#parts;
     const response = await fetch(askForContent(exchange, { origin, request, signal: exchange.signal, method: "HEAD" }));
     noteUpstream(exchange, response);
     const refusal = await refusalOf(response, exchange.request.headers.authorization);
-    const accepted = response.status === 200;
     const size = contentLength(response.headers);
+    if (response.status !== 200 || size === undefined) return { refusal };
     const mediaType = first(response.headers["content-type"]) ?? blobMediaType;
-    if (accepted && size !== undefined && !answer) {
-      await records.put(key, { digest: request.digest, mediaType, size, checked: clock.now() }).catch(() => undefined);
-      return true;
-    }
-    if (accepted && size !== undefined) {
-      this.sendHeadOf(exchange, { digest: request.digest, mediaType, size }, "MISS", type);
-    } else if (accepted && !answer) {
-      await this.#parts.pass(exchange, origin, request);
-    } else sendRefusal(exchange, refusal, cacheHeaders(exchange, "MISS", type));
-    return false;
+    return { record: { digest: request.digest, mediaType, size, checked: clock.now() }, refusal };
   }
 }
 

@@ -97,6 +97,17 @@ for (const [name, input, expected] of cases) {
   t.test(name, (t) => refuses(t, input, expected));
 }
 
+t.test("a refused client that is still sending gets its answer all the same", async (t) => {
+  const rig = await startRig(t);
+  const client = await dial(rig.port);
+  client.socket.pause();
+  client.send("CONNECT registry.test:0 HTTP/1.1\r\nHost: x\r\n\r\n");
+  await rig.recorded();
+  await new Promise((resolve) => client.socket.write(Buffer.alloc(8 * 1024 * 1024), resolve));
+  client.socket.resume();
+  t.match(await client.until(/\}\n$/), /^HTTP\/1\.1 400 /);
+});
+
 t.test("a request that ends in its middle", async (t) => {
   const rig = await startRig(t);
   const client = await dial(rig.port);

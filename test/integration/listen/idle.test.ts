@@ -14,12 +14,39 @@ t.test("a body that stands still gets 408, and its exchange knows why", async (t
 });
 
 t.test("a slow body is no idle one", async (t) => {
-  const rig = await startRig(t, { timeouts: { clientBody: 100 } });
+  const rig = await startRig(t, { timeouts: { clientBody: 250 } });
   const client = await dial(rig.port);
   client.send("PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n");
-  const drip = setInterval(() => client.send("a"), 40);
+  const drip = setInterval(() => client.send("a"), 50);
   t.teardown(() => clearInterval(drip));
   await client.until(/"body":"aaaaaaaaaa"/);
+});
+
+t.test("a body that has come, and waits for a slow reader, keeps nobody waiting", async (t) => {
+  const rig = await startRig(t, {
+    timeouts: { clientBody: 150 },
+    parts: {
+      own: async ({ request, response }) => {
+        const sendMore = async (text: string, waiting: number): Promise<void> => {
+          client.send(text);
+          while (request.readableLength < waiting) await new Promise((resolve) => setImmediate(resolve));
+        };
+        let body = "";
+        for await (const chunk of request) {
+          if (body === "") {
+            await sendMore("def", 3);
+            await new Promise((resolve) => setTimeout(resolve, 400));
+            await sendMore("ghi", 6);
+          }
+          body += String(chunk);
+        }
+        response.end(`got ${body}`);
+      },
+    },
+  });
+  const client = await dial(rig.port);
+  client.send("PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc");
+  t.match(await client.until(/got /), / 200 [^]*got abcdefghi/);
 });
 
 t.test("a client that waits for its 100, or whose body nobody reads yet, keeps nobody waiting", async (t) => {

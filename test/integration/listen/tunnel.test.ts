@@ -147,14 +147,14 @@ t.test("a broken side ends the other", async (t) => {
 });
 
 t.test("a tunnel in which nothing moves is closed, one in which something does is not", async (t) => {
-  const rig = await startTunnels(t, (socket) => socket.pipe(socket), { tunnel: { read: 150, send: 400 } });
+  const rig = await startTunnels(t, (socket) => socket.pipe(socket), { tunnel: { read: 250, send: 600 } });
   const started = performance.now();
   const client = converse(await dialConnect(rig.port, "site.test:443"));
   const chatter = setInterval(() => client.send("x"), 30);
-  setTimeout(() => clearInterval(chatter), 400);
+  setTimeout(() => clearInterval(chatter), 500);
   await client.ended;
-  t.ok(performance.now() - started > 500, "lived while it was used");
-  t.match(await rig.recorded(), { error: "UPSTREAM_TIMEOUT", problem: /150 ms/ });
+  t.ok(performance.now() - started > 700, "lived while it was used");
+  t.match(await rig.recorded(), { error: "UPSTREAM_TIMEOUT", problem: /250 ms/ });
 });
 
 t.test("a client that takes nothing is cut off after the send limit", async (t) => {

@@ -343,6 +343,25 @@ void t.test("an upstream that errors late or in the wrong moment ends nothing bu
   await t.rejects(flights.join(digest, origin, upstream.fetch).flight.head, { code: "STOPPING" });
 });
 
+void t.test("a receiver that throws, or a fetch that gives rubbish, ends nobody else's pull", async (t) => {
+  const { flights } = table();
+  const upstream = new ManualUpstream();
+  const { flight } = flights.join(digest, origin, upstream.fetch);
+  const bad = flight.follow();
+  bad.pull(0, 10, () => {
+    throw new Error("a fault of the receiver");
+  });
+  const all = pullAll(flight.follow());
+  await turns();
+  const body = upstream.answer(blob.length);
+  body.push(blob);
+  body.push(null);
+  t.ok(blob.equals(await all));
+  const rubbish = flights.join(digestOf(Buffer.from("x")), origin, async () => JSON.parse("null")).flight;
+  await t.rejects(rubbish.head, TypeError);
+  t.equal(flights.active, 0);
+});
+
 void t.test("no rejection of all these was left without a listener", async (t) => {
   await turns();
   t.same(unhandled, []);

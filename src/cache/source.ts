@@ -1,0 +1,51 @@
+import type { Readable } from "node:stream";
+import { EntrepotError } from "../core/errors.ts";
+
+/** One body of the upstream. After `destroy`, or its end, it says nothing more. */
+export class Source {
+  readonly #body: Readable;
+  #quiet = false;
+
+  constructor(body: Readable, broke: (error: Error) => void, ended: () => void) {
+    this.#body = body;
+    const once = (tell: () => void) => (): void => {
+      if (this.#quiet) return;
+      this.#quiet = true;
+      tell();
+    };
+    body.once("end", once(ended));
+    // Stays for good: a late error of a destroyed socket must find a listener.
+    body.on("error", (error: unknown) => once(() => broke(asBreak(error)))());
+    body.once(
+      "close",
+      once(() => broke(new EntrepotError("UPSTREAM_WRONG_LENGTH", "The upstream closed the connection midway."))),
+    );
+    if (body.destroyed) queueMicrotask(once(() => broke(asBreak(body.errored))));
+  }
+
+  start(chunk: (bytes: Buffer) => void): void {
+    this.#body.on("data", (bytes: Buffer) => {
+      if (!this.#quiet) chunk(bytes);
+    });
+    // One that was paused by whoever handed it over does not flow by itself.
+    this.#body.resume();
+  }
+
+  pause(): void {
+    this.#body.pause();
+  }
+
+  resume(): void {
+    if (!this.#quiet && this.#body.isPaused()) this.#body.resume();
+  }
+
+  destroy(): void {
+    this.#quiet = true;
+    this.#body.destroy();
+  }
+}
+
+function asBreak(error: unknown): EntrepotError {
+  if (error instanceof EntrepotError) return error;
+  return new EntrepotError("UPSTREAM_WRONG_LENGTH", "The upstream broke the connection midway.", { cause: error });
+}
