@@ -73,30 +73,6 @@ export class FileBody implements Body {
   };
 }
 
-/** Content held in memory. */
-export class MemoryBody implements Body {
-  readonly #bytes: Buffer;
-  #closed = false;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  get size(): number {
-    return this.#bytes.length;
-  }
-
-  pull(position: number, limit: number, done: PullCallback): void {
-    if (this.#closed) done(cancelled(), nothing, noRelease);
-    else if (position >= this.#bytes.length) done(undefined, nothing, noRelease);
-    else done(undefined, [this.#bytes.subarray(position, position + limit)], noRelease);
-  }
-
-  close(): void {
-    this.#closed = true;
-  }
-}
-
 export function cancelled(): EntrepotError {
   return new EntrepotError("CANCELLED", "The reader went away.");
 }

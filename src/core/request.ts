@@ -74,30 +74,33 @@ const tokenPaths = new Set([
   "/v2/auth",
 ]);
 
+/**
+ * Read from its end: `<name>/<keyword>/<reference>`. The last keyword counts, since a repository may itself be called "blobs" or
+ * "manifests". By position and not by pattern, as every request comes through here.
+ */
 function parseVersion2(rest: string): RegistryRequest {
   if (rest === "_catalog") return { kind: "catalog" };
-  if (rest.split("/").some((segment) => segment === "." || segment === "..")) {
+  if ((rest.includes("/.") || rest.startsWith(".")) && /(?:^|\/)\.{1,2}(?:\/|$)/.test(rest)) {
     return invalidName("A repository name has no dot segments.");
   }
-  // The last keyword counts, since a repository may itself be called "blobs" or "manifests".
-  const upload = /^(.+)\/blobs\/uploads(?:\/([^/]*))?$/.exec(rest);
-  if (upload) {
-    const session = upload[2];
-    return named(upload[1], (repository) => ({
-      kind: "upload",
-      repository,
-      session: session === undefined || session === "" ? undefined : session,
-    }));
+  const last = rest.lastIndexOf("/");
+  const middle = rest.lastIndexOf("/", last - 1);
+  if (last < 1 || middle < 1) return { kind: "extension" };
+  const [name, keyword, reference] = [rest.slice(0, middle), rest.slice(middle + 1, last), rest.slice(last + 1)];
+  if (keyword === "uploads" && name.endsWith("/blobs")) return parseUpload(name.slice(0, -"/blobs".length), reference);
+  if (keyword === "blobs" && reference === "uploads") return parseUpload(name, "");
+  if (keyword === "tags" && reference === "list") return named(name, (repository) => ({ kind: "tags", repository }));
+  if (reference === "" || (keyword !== "manifests" && keyword !== "blobs" && keyword !== "referrers")) {
+    return { kind: "extension" };
   }
-  const tags = /^(.+)\/tags\/list$/.exec(rest);
-  if (tags) return named(tags[1], (repository) => ({ kind: "tags", repository }));
-  const thing = /^(.+)\/(manifests|blobs|referrers)\/([^/]+)$/.exec(rest);
-  if (!thing) return { kind: "extension" };
-  const [, name, keyword, reference = ""] = thing;
   return named(name, (repository) => parseThing(repository, keyword, reference));
 }
 
-function parseThing(repository: string, keyword: string | undefined, reference: string): RegistryRequest {
+function parseUpload(name: string, session: string): RegistryRequest {
+  return named(name, (repository) => ({ kind: "upload", repository, session: session === "" ? undefined : session }));
+}
+
+function parseThing(repository: string, keyword: "manifests" | "blobs" | "referrers", reference: string): RegistryRequest {
   if (keyword === "manifests" && !reference.includes(":")) {
     return isTag(reference)
       ? { kind: "manifest", repository, tag: reference }
@@ -119,8 +122,8 @@ function parseThing(repository: string, keyword: string | undefined, reference: 
   return keyword === "blobs" ? { kind: "blob", repository, digest } : { kind: "referrers", repository, digest };
 }
 
-function named(name: string | undefined, make: (repository: string) => RegistryRequest): RegistryRequest {
-  if (name !== undefined && isRepositoryName(name)) return make(name);
+function named(name: string, make: (repository: string) => RegistryRequest): RegistryRequest {
+  if (isRepositoryName(name)) return make(name);
   return invalidName(
     `A repository name is lower-case letters, digits and separators, at most ${longestName} characters in all.`,
   );

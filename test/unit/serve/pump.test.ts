@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import t, { type Test } from "tap";
 import type { Body, PullCallback } from "../../../src/core/body.ts";
-import { memoryBody } from "../../../src/core/memory-body.ts";
+import { MemoryBody } from "../../../src/core/memory-body.ts";
 import { Exchange } from "../../../src/serve/exchange.ts";
 import { sendBody } from "../../../src/serve/write.ts";
 
@@ -77,7 +77,7 @@ async function serve(t: Test, body: Body, size: number | undefined): Promise<Ser
 
 t.test("a body in memory is sent whole", async (t) => {
   const bytes = Buffer.from("a manifest");
-  const { response, sent, exchange } = await serve(t, memoryBody(bytes), bytes.length);
+  const { response, sent, exchange } = await serve(t, new MemoryBody(bytes), bytes.length);
   t.ok(bytes.equals(await buffer(response)));
   await sent;
   t.equal(exchange.trace.bytes, bytes.length);
