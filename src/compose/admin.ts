@@ -3,6 +3,7 @@ import { createAdmin, type Readiness } from "../admin/routes.ts";
 import type { Authority } from "../ca/authority.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Listener } from "../listen/listener.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Recent } from "../observe/recent.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -18,11 +19,12 @@ export interface AdminNeeds {
   readonly cache: Cache;
   readonly metrics: Metrics;
   readonly recent: Recent;
-  readonly connections: () => number;
+  /** Made after this, as it is handed this. */
+  readonly listener: () => Pick<Listener, "connections" | "tunnels">;
 }
 
 export function createAdminHandler(needs: AdminNeeds): Handler {
-  const { config, version, clock, authority, policy, cache, metrics, recent, connections } = needs;
+  const { config, version, clock, authority, policy, cache, metrics, recent, listener } = needs;
   const { evictor, flights } = cache;
   return createAdmin({
     rootPem: authority.rootPem,
@@ -33,7 +35,11 @@ export function createAdminHandler(needs: AdminNeeds): Handler {
       version,
       clock,
       cache: () => ({ bytes: evictor.bytes(), maximum: config.cacheMaxSize, entries: evictor.count() }),
-      activity: () => ({ connections: connections(), tunnels: 0, flights: flights.active }),
+      activity: () => ({
+        connections: listener().connections(),
+        tunnels: listener().tunnels(),
+        flights: flights.active,
+      }),
       totals: metrics.totals,
       recent: recent.list,
     }),

@@ -46,6 +46,7 @@ export async function compose(config: Config, { log, version, clock = systemCloc
     cacheBytes: () => cache.evictor.bytes(),
     cacheEntries: () => cache.evictor.count(),
     connections: () => listener.connections(),
+    tunnels: () => listener.tunnels(),
   });
   const inspectors = createInspectors(config, clock);
   const upstream = await openUpstream(config, { policy, clock, log, metrics, seen: inspectors.seenUpstream });
@@ -67,7 +68,7 @@ export async function compose(config: Config, { log, version, clock = systemCloc
         cache,
         metrics,
         recent,
-        connections: () => listener.connections(),
+        listener: () => listener,
       }),
     ),
     record,

@@ -26,6 +26,8 @@ export interface Listener {
   stop(how: "drain" | "now", limit: number): Promise<void>;
   /** Open connections of clients, idle ones too. */
   connections(): number;
+  /** Blind tunnels, those being dialled too. */
+  tunnels(): number;
 }
 
 /** Bytes of a request's header, as Node's parser counts them. */
@@ -144,6 +146,7 @@ export function createListener(options: ListenerOptions, parts: ListenerParts): 
       clearTimeout(timer);
     },
     connections: () => connections.size,
+    tunnels: () => [...connections].filter((connection) => connection.tunnelling).length,
   };
 }
 

@@ -16,18 +16,21 @@ export interface Recent {
   list(): RecentExchange[];
 }
 
-/** The last exchanges, at most `limit` of them, in memory that does not depend on what clients send. */
+/** The last exchanges, at most `limit` of them. Kept as they are, and made fit to be shown only when somebody looks. */
 export function createRecent(clock: Clock, limit = 100): Recent {
-  const ring: RecentExchange[] = [];
+  const ring: { readonly trace: Trace; readonly number: number; readonly at: number }[] = [];
   let added = 0;
   return {
     add: (trace) => {
       // Whoever looks at the list, or asks whether we are well, would otherwise soon fill it.
       if (trace.kind === "own") return;
-      ring[added % limit] = { ...bounded(trace), number: added + 1, at: clock.now() };
+      ring[added % limit] = { trace, number: added + 1, at: clock.now() };
       added++;
     },
-    list: () => ring.toSorted((one, other) => other.number - one.number),
+    list: () =>
+      ring
+        .toSorted((one, other) => other.number - one.number)
+        .map(({ trace, number, at }) => ({ ...bounded(trace), number, at })),
   };
 }
 
@@ -43,7 +46,6 @@ function bounded(trace: Trace): Trace {
   return kept;
 }
 
-/** A copy, since a slice would keep the whole of a long text in memory. */
 function clip(text: string): string {
-  return text.length <= longest ? text : `${Buffer.from(text.slice(0, longest)).toString()}…`;
+  return text.length <= longest ? text : `${text.slice(0, longest)}…`;
 }
