@@ -58,6 +58,7 @@ export class Fill {
   #repeat: Hash | undefined;
   #source: Source | undefined;
   #hashed = 0;
+  #answered = false;
   #writing = false;
   #armed = false;
   /** `received` when the armed turn of the loop began. */
@@ -92,6 +93,8 @@ export class Fill {
     try {
       // Even without a wait the first step is asynchronous: whoever starts a fill has its flight before the first event.
       await (wait > 0 ? delay(wait, undefined, { signal }) : undefined);
+      // Before the upstream is asked: what the disk does not take is fetched in another way, and not twice.
+      if (this.spool === undefined && !(await this.#openSpool())) return;
       source = await this.#fetch(this.state.received, signal);
     } catch (error) {
       this.#broke(asError(error));
@@ -106,19 +109,24 @@ export class Fill {
     this.#source = next;
     this.#step({ type: "answered", offset: source.offset, size: source.size });
     if (this.#over()) this.#failed();
-    else await this.#open(next, source);
+    else this.#open(next, source);
   }
 
-  async #open(source: Source, { size, mediaType }: FillSource): Promise<void> {
-    if (this.spool === undefined) {
-      try {
-        const spool = await this.#options.store.createSpool(this.#digest);
-        this.spool = spool;
-        if (this.#over()) spool.close();
-      } catch (error) {
-        this.#fail("disk", asError(error));
-      }
-      if (this.#over()) return;
+  /** false where there is nothing left to do: it failed, or was stopped meanwhile. */
+  async #openSpool(): Promise<boolean> {
+    try {
+      const spool = await this.#options.store.createSpool(this.#digest);
+      this.spool = spool;
+      if (this.#over()) spool.close();
+    } catch (error) {
+      this.#fail("disk", asError(error));
+    }
+    return !this.#over();
+  }
+
+  #open(source: Source, { size, mediaType }: FillSource): void {
+    if (!this.#answered) {
+      this.#answered = true;
       if (size !== undefined) this.window.expect(size);
       this.#listener.answered({ size, mediaType });
     }

@@ -32,6 +32,8 @@ export function decide(rules: DecisionRules, method: string, request: RegistryRe
       ),
     );
   }
+  // Before a push a client asks by HEAD what its own repository has already: only the registry knows that.
+  if (method === "HEAD" && request.kind === "blob" && rules.allowPush) return { action: "pass", redirects: "follow" };
   if (method === "GET" || method === "HEAD") return decideRead(rules, request);
   if (method === "OPTIONS" || isTokenRequest(method, request)) return { action: "pass", redirects: "pass" };
   if (!["POST", "PUT", "PATCH", "DELETE"].includes(method)) {

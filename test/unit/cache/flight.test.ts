@@ -1,13 +1,14 @@
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { createFlights, type FlightsOptions, type FlightTable } from "../../../src/cache/flight.ts";
+import type { FillSource } from "../../../src/cache/types.ts";
 import type { Body } from "../../../src/core/body.ts";
 import { digestOf } from "../../../src/core/digest.ts";
 import { EntrepotError } from "../../../src/core/errors.ts";
 import { MemoryStore } from "../../fixtures/memory-store.ts";
 import { recordingLog } from "./log.ts";
 import { pullAll, pullOnce, turns } from "./pull.ts";
-import { type Fault, ManualUpstream, scripted } from "./upstream-script.ts";
+import { type Fault, ManualBody, ManualUpstream, scripted } from "./upstream-script.ts";
 
 const { log } = recordingLog();
 const unhandled: unknown[] = [];
@@ -335,9 +336,17 @@ void t.test("an upstream that errors late or in the wrong moment ends nothing bu
   body.destroy(new EntrepotError("UPSTREAM_TIMEOUT", "Too slow."));
   await t.rejects(flight.done, { code: "UPSTREAM_TIMEOUT" });
   body.emit("error", new Error("once more"));
-  const after = flights.join(digest, origin, upstream.fetch).flight;
+  const [asked, answer] = [Promise.withResolvers<void>(), Promise.withResolvers<FillSource>()];
+  const deaf = async (): Promise<FillSource> => {
+    asked.resolve();
+    return answer.promise;
+  };
+  const after = flights.join(digest, origin, deaf).flight;
+  await asked.promise;
   flights.stop();
-  const late = upstream.answer(blob.length);
+  const late = new ManualBody();
+  answer.resolve({ size: blob.length, mediaType: "application/test", offset: 0, body: late });
+  await new Promise(setImmediate);
   late.destroy(new Error("late"));
   await t.rejects(after.done, { code: "STOPPING" });
   await t.rejects(flights.join(digest, origin, upstream.fetch).flight.head, { code: "STOPPING" });

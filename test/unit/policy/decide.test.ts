@@ -32,6 +32,8 @@ t.test("what becomes of a request", async (t) => {
     ["GET", "/v2/", false, "pass"],
     ["GET", "/v2/a/manifests/1", false, "pull"],
     ["HEAD", `/v2/a/blobs/${digest}`, false, "pull"],
+    ["HEAD", `/v2/a/blobs/${digest}`, true, "pass"],
+    ["GET", `/v2/a/blobs/${digest}`, true, "pull"],
     ["GET", "/v2/a/tags/list", false, "pass"],
     ["GET", "/token?scope=x", false, "pass"],
     ["POST", "/token", false, "pass"],
