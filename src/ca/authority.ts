@@ -131,7 +131,7 @@ async function makeRoot(now: number): Promise<NewPair> {
   notAfter.setUTCFullYear(notAfter.getUTCFullYear() + rootYears);
   const validity = { notBefore: now - backdating, notAfter: notAfter.getTime() };
   const certificate = await buildRoot(`Entrepot CA ${shortId}`, privateKey, validity);
-  return { certificate, key: privateKey.export({ type: "pkcs8", format: "pem" }) };
+  return { certificate, key: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
 }
 
 /** IDN as A-labels, IP literals in their one spelling; RFC 5280 §4.2.1.6 takes a host name and nothing else. */

@@ -64,16 +64,28 @@ function readKey(pem: string, file: string): KeyObject {
   // `openssl ecparam -genkey` writes the curve's parameters first, and a key file may hold certificates.
   const block = /-----BEGIN ((?:[A-Z0-9]+ )*)PRIVATE KEY-----[\s\S]+?-----END \1PRIVATE KEY-----/.exec(pem);
   if (block === null) throw invalid(`The CA key ${file} holds no private key in PEM (-----BEGIN PRIVATE KEY-----).`);
-  if (block[1] === "ENCRYPTED " || block[0].includes("Proc-Type: 4,ENCRYPTED")) {
-    throw invalid(`The CA key ${file} is encrypted; decrypt it first: openssl pkey -in KEY -out KEY.plain`);
-  }
-  const key = parseKey(block[0], file);
+  const isEncrypted = block[1] === "ENCRYPTED " || block[0].includes("Proc-Type: 4,ENCRYPTED");
+  const key = isEncrypted ? openKnownKey(block[0], file) : parseKey(block[0], file);
   if (!canSign(key)) throw invalid(`The CA key ${file} is neither RSA nor EC on P-256, P-384 or P-521.`);
   const bits = key.asymmetricKeyDetails?.modulusLength ?? smallestRsaKey;
   if (bits < smallestRsaKey) {
     throw invalid(`The CA key ${file} is RSA with ${bits} bits; clients accept ${smallestRsaKey} and more.`);
   }
   return key;
+}
+
+/**
+ * The nginx-based docker-registry-proxy encrypted the key that it made with a passphrase that stands in its public source. Its users bring
+ * that volume along; any other encrypted key is for its owner to open.
+ */
+const knownPassphrase = "foobar";
+
+function openKnownKey(pem: string, file: string): KeyObject {
+  try {
+    return createPrivateKey({ key: pem, passphrase: knownPassphrase });
+  } catch (error) {
+    throw invalid(`The CA key ${file} is encrypted; decrypt it first: openssl pkey -in KEY -out KEY.plain`, error);
+  }
 }
 
 function parseKey(pem: string, file: string): KeyObject {

@@ -195,6 +195,29 @@ t.test("a chain is served whole and its root given to clients", { skip: noOpenss
   await t.rejects(open("middle", "issuing"), { code: "CA_INVALID", message: /does not match.*belongs to issuing/ });
 });
 
+t.test("the CA volume of the nginx-based proxy is taken over as it is", { skip: noOpenssl }, async (t) => {
+  const directory = t.testdir();
+  openssl(["genrsa", "-des3", "-passout", "pass:foobar", "-out", "ca.key", "2048"], directory);
+  const request = [
+    "req",
+    "-x509",
+    "-new",
+    "-key",
+    "ca.key",
+    "-passin",
+    "pass:foobar",
+    "-days",
+    "1000",
+    "-out",
+    "ca.crt",
+  ];
+  openssl([...request, "-subj", "/C=NL/CN=old proxy", "-addext", "keyUsage=critical,keyCertSign"], directory);
+  const authority = await openAuthority({ directory });
+  t.notOk(authority.created);
+  const { certificate } = await authority.issueLeaf("registry-1.docker.io");
+  t.match(opensslVerify(directory, authority.rootPem, certificate, ["-verify_hostname", "registry-1.docker.io"]), /OK/);
+});
+
 t.test("a CA that cannot be used is refused with one line that says why", { skip: noOpenssl }, async (t) => {
   const directory = t.testdir({ "garbage.crt": "garbage", "garbage.key": "garbage", file: "" });
   for (const name of ["good", "other"]) opensslRoot(directory, name, p256);
