@@ -20,7 +20,7 @@ export function createLog(options: LogOptions): Log {
   };
   if (options.format === "pretty") {
     const stream = pinoPretty({
-      colorize: options.destination === undefined,
+      colorize: options.destination === undefined && process.stdout.isTTY,
       ...(options.destination && { destination: options.destination }),
       sync: true,
     });

@@ -6,7 +6,9 @@ export function createRecorder(log: Log, listeners: readonly ((trace: Trace) => 
   return (trace) => {
     for (const listener of listeners) listener(trace);
     const failed = trace.error !== undefined && trace.error !== "CANCELLED";
-    const level = failed && (trace.status === undefined || trace.status >= 500) ? "warn" : "info";
+    // A refusal is the client's affair. An error behind a good status is an answer that could not be ended.
+    const refused = trace.status !== undefined && trace.status >= 400 && trace.status < 500;
+    const level = failed && !refused ? "warn" : "info";
     if (!log.isLevelEnabled(level)) return;
     log[level](rounded(trace), trace.problem ?? "exchange");
   };

@@ -36,13 +36,25 @@ export class Exchange {
     };
     if (arrival.origin !== undefined) this.trace.origin = arrival.origin.name;
     response.once("close", () => {
-      if (!response.writableFinished) this.#gone.abort();
+      // Node forgets a request once it is answered: nobody else tells whoever still reads its body that the rest never comes.
+      if (!response.writableFinished || this.hasMoreBody) this.#gone.abort();
     });
   }
 
-  /** Aborted when the client went away before its answer was whole. */
+  /** Aborted when the client went away before its answer was whole, or was answered before its request was. */
   get signal(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  /** Whether the request has a body (RFC 9112 §6). */
+  get hasBody(): boolean {
+    const { headers } = this.request;
+    return headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
+  }
+
+  /** Whether a part of it is still to come. `complete` alone does not tell: it is false at the time of a request without one. */
+  get hasMoreBody(): boolean {
+    return !this.request.complete && this.hasBody;
   }
 }
 

@@ -50,13 +50,13 @@ function appendVia(received: string | undefined): string {
   return received === undefined ? "1.1 entrepot" : `${received}, 1.1 entrepot`;
 }
 
-/** The request's body where it has one (RFC 9112 §6). */
+/** The request's body where it has one. */
 export function requestBody(exchange: Exchange): Readable | undefined {
-  const { headers } = exchange.request;
-  const has = headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
-  if (!has) return undefined;
+  if (!exchange.hasBody) return undefined;
   // A client that asked first is told to go on now that there is somebody to take it (RFC 9110 §10.1.1).
-  if (headers.expect?.toLowerCase() === "100-continue") exchange.response.writeContinue();
+  if (exchange.request.headers.expect?.toLowerCase() === "100-continue") exchange.response.writeContinue();
+  // Listening for data makes a stream flow, and what comes before whoever reads it is there would be lost.
+  exchange.request.pause();
   exchange.request.on("data", (chunk: Buffer) => {
     exchange.trace.received = (exchange.trace.received ?? 0) + chunk.length;
   });

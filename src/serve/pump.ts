@@ -81,7 +81,7 @@ class Pump {
     if (pieces.length === 0) {
       release();
       this.#ended = true;
-      if (this.#plan.end === undefined) this.#exchange.response.end();
+      if (this.#plan.end === undefined) this.#end();
       else this.#finish(new EntrepotError("CACHE_IO", "The cached content is shorter than it should be."));
       return;
     }
@@ -113,6 +113,12 @@ class Pump {
       this.#draining = true;
     }
     this.#pull();
+  }
+
+  #end(): void {
+    const { response } = this.#exchange;
+    if (!response.headersSent) this.#plan.begin?.();
+    response.end();
   }
 
   readonly #onDrain = (): void => {

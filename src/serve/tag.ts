@@ -2,7 +2,7 @@ import type { CacheRecord, Records, Store } from "../cache/types.ts";
 import { type Digest, digestOf, algorithmOf, parseDigest } from "../core/digest.ts";
 import { EntrepotError } from "../core/errors.ts";
 import { contentLength, first } from "../core/headers.ts";
-import { memoryBody } from "../core/memory-body.ts";
+import { MemoryBody } from "../core/memory-body.ts";
 import { acceptKey } from "../core/media-types.ts";
 import type { Origin } from "../core/origin.ts";
 import type { RegistryRequest } from "../core/request.ts";
@@ -53,8 +53,13 @@ export class Tags {
     const known = await tags.get(name, exchange.request.headers.accept);
     const verdict = judge(known, tier.ttl, clock.now());
     try {
-      if (known !== undefined && verdict === "fresh" && (await this.#answer(pull, known, "HIT"))) return;
-      await (exchange.request.method === "HEAD" ? this.#askHead(pull, known) : this.#askBody(pull, known));
+      const isHead = exchange.request.method === "HEAD";
+      if (known !== undefined && verdict === "fresh") {
+        // A manifest that was deleted by its digest is not held any more, under whatever tags it was known: a HEAD is not to find it either.
+        const isGone = isHead && !(await this.#isHeld(origin, known));
+        if (!isGone && (await this.#answer(pull, known, "HIT"))) return;
+      }
+      await (isHead ? this.#askHead(pull, known) : this.#askBody(pull, known));
     } catch (error) {
       if (exchange.response.headersSent) throw error;
       if (known !== undefined && isOutage(error) && (await this.#answer(pull, known, "STALE"))) return;
@@ -82,7 +87,7 @@ export class Tags {
       await this.#parts.content.send(
         pull.exchange,
         record,
-        memoryBody(bytes),
+        new MemoryBody(bytes),
         statusOf(known, record, "EXPIRED"),
         pull.type,
       );

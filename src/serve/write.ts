@@ -12,6 +12,8 @@ export type ResponseHeaders = Record<string, string | readonly string[] | number
 function begin(exchange: Exchange, status: number, headers: ResponseHeaders): void {
   exchange.trace.status = status;
   exchange.trace.firstByte = performance.now() - exchange.started;
+  // RFC 9112 §9.3: the rest of the body would have to be read before the next request, and nobody does.
+  if (exchange.hasMoreBody) exchange.response.shouldKeepAlive = false;
   exchange.response.writeHead(status, headers as Record<string, string | string[] | number>);
 }
 
@@ -82,14 +84,10 @@ export async function sendBody(
     return;
   }
   const first = range?.first ?? 0;
-  const end = range === undefined ? body.size : range.last + 1;
+  // Of an empty body too the end is waited for: before it, a flight's emptiness is not proven.
+  const whole = body.size === 0 ? undefined : body.size;
+  const end = range === undefined ? whole : range.last + 1;
   const head = (): void => begin(exchange, status, headers);
-  if (end !== undefined && end <= first) {
-    body.close();
-    head();
-    response.end();
-    return;
-  }
   // A large body's head says at once that its bytes will come, however long a flight takes to have them. A small one is whole before
   // its first byte is sent, so that its failure can still be told in an answer.
   const eager = body.size === undefined || body.size > eagerHead;
@@ -119,6 +117,12 @@ export async function sendStream(
   response.flushHeaders();
   source.on("data", (chunk: Buffer) => {
     trace.bytes = (trace.bytes ?? 0) + chunk.length;
+  });
+  // Noted before the cut that follows from it, which would pass for the client's own.
+  source.once("error", (error: unknown) => {
+    if (!(error instanceof EntrepotError)) return;
+    trace.error ??= error.code;
+    trace.problem ??= error.message;
   });
   try {
     await pipeline(source, response);

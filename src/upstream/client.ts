@@ -87,9 +87,11 @@ function createFetch(send: Send, authorizer: Authorizer, isPlain: (origin: Origi
   };
 }
 
-/** The requester's own Authorization wins over ours. */
+/** The requester's own Authorization wins over ours, which is not for every request. */
 async function credentials(request: UpstreamRequest, authorizer: Authorizer): Promise<Answerable> {
-  if (request.authorization !== undefined) return { authorization: request.authorization, injected: false };
+  if (request.authorization !== undefined || request.inject === false) {
+    return { authorization: request.authorization, injected: false };
+  }
   const authorization = await authorizer.injected(request.origin, request.scope, request.signal);
   return { authorization, injected: authorization !== undefined };
 }

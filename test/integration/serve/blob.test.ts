@@ -1,9 +1,10 @@
+import { createHash } from "node:crypto";
 import t, { type Test } from "tap";
 import { gate } from "../../fixtures/gate.ts";
 import { type RunningProxy, startProxy } from "../../fixtures/proxy.ts";
 import type { ProxyClient } from "../../fixtures/proxy-client.ts";
 import { type FixtureRegistry, startRegistry, uniqueBytes } from "../../fixtures/registry.ts";
-import { syntheticBlob } from "../../fixtures/synthetic-blob.ts";
+import { contentOfBytes, syntheticBlob } from "../../fixtures/synthetic-blob.ts";
 
 const host = "registry-1.docker.io";
 
@@ -226,4 +227,39 @@ t.test("the same digest at another registry is that registry's to allow", async 
   t.equal(second.count({ kind: "blob", method: "GET" }), 0, "its bytes were here already");
   one.close();
   other.close();
+});
+
+t.test("a blob whose registry does not say its size is served and kept all the same", async (t) => {
+  const { registry, client } = await stage(t);
+  registry.fault({ kind: "blob" }, { chunked: true });
+  const blob = registry.blob("library/app", syntheticBlob("chunked", 1_000_000));
+  t.match(await client.hash(path(blob.digest)), { status: 200, digest: blob.digest, cache: "MISS" });
+  const held = await client.request(path(blob.digest));
+  t.match(held, { status: 200, headers: { "content-length": "1000000" } });
+  t.equal(registry.count({ method: "GET" }), 1);
+});
+
+t.test("an empty blob, and one that is named by its sha512", async (t) => {
+  const { registry, client } = await stage(t);
+  const bytes = uniqueBytes(200_000);
+  const sha512 = `sha512:${createHash("sha512").update(bytes).digest("hex")}`;
+  const { read, stream } = contentOfBytes(bytes);
+  const cases = [
+    registry.blob("library/app", Buffer.alloc(0)),
+    registry.blob("library/app", { digest: sha512, size: bytes.length, read, stream }),
+  ];
+  for (const { digest, size } of cases) {
+    for (const cache of ["MISS", "HIT"]) {
+      const answer = await client.request(path(digest));
+      t.equal(answer.status, 200, `${digest.slice(0, 20)}, ${cache}`);
+      t.equal(answer.headers["x-docker-registry-proxy-cache-upstream-status"], cache);
+      t.ok(answer.body.equals(bytes.subarray(0, size)));
+    }
+  }
+  const wrong = `sha512:${"0".repeat(128)}`;
+  registry.blob("library/app", { digest: wrong, size: bytes.length, read, stream });
+  t.notOk((await client.request(path(wrong))).complete, "what does not hash to it is cut here too");
+  const absent = `sha256:${"0".repeat(64)}`;
+  registry.blob("library/app", { digest: absent, size: 0, read, stream });
+  t.equal((await client.request(path(absent))).status, 502, "nothing in place of something");
 });
