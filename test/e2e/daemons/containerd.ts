@@ -1,0 +1,51 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { startDaemon } from "../machine/daemon.ts";
+import { ownEnvironment } from "../machine/environment.ts";
+import type { Place } from "../machine/place.ts";
+import { accepts } from "../machine/ports.ts";
+import { attempt, contained, type Outcome, run } from "../machine/run.ts";
+
+/** A containerd of the test's own. */
+export interface Containerd {
+  /** Its socket, where the image service that a kubelet talks to answers too. */
+  readonly socket: string;
+  /** Runs `ctr ...`, which must succeed. `ctr images pull` fetches in its own process, so it has the same environment. */
+  ctr(...args: readonly string[]): Promise<string>;
+  attempt(...args: readonly string[]): Promise<Outcome>;
+}
+
+/** @param environment of containerd and ctr: their proxy and whom they trust */
+export async function startContainerd(
+  place: Place,
+  environment: Readonly<Record<string, string>>,
+): Promise<Containerd> {
+  const home = place.folder("containerd");
+  const socket = join(home, "sock");
+  const env = ownEnvironment(home, environment);
+  const configuration = join(home, "config.toml");
+  writeFileSync(
+    configuration,
+    `version = 2
+root = "${join(home, "root")}"
+state = "${join(home, "state")}"
+[grpc]
+  address = "${socket}"
+[plugins."io.containerd.grpc.v1.cri"]
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    conf_dir = "${join(home, "cni")}"
+`,
+  );
+  await startDaemon(place, {
+    name: "containerd",
+    command: contained("containerd", ["--config", configuration]),
+    env,
+    ready: () => accepts(socket),
+  });
+  const ctr = (args: readonly string[]) => ["ctr", "--address", socket, ...args];
+  return {
+    socket,
+    ctr: (...args) => run("env", ctr(args), { env }),
+    attempt: (...args) => attempt("env", ctr(args), { env }),
+  };
+}
