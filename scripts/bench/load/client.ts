@@ -1,0 +1,59 @@
+import path from "node:path";
+import { launch } from "../processes.ts";
+import type { Answer, Job, JobResult } from "./job.ts";
+
+export interface Load {
+  /** One job at a time. */
+  run(job: Job): Promise<JobResult>;
+  stop(): Promise<void>;
+}
+
+export interface LoadOptions {
+  readonly logFile: string;
+  readonly cpu: number | undefined;
+  /** Milliseconds after which a job is given up. */
+  readonly jobLimit: number;
+  readonly signal: AbortSignal;
+}
+
+/** The load runs in a process of its own, so that its CPU does not count as a contender's. */
+export function startLoad(options: LoadOptions): Load {
+  const service = launch({
+    name: "load",
+    command: process.execPath,
+    args: [path.join(import.meta.dirname, "main.ts")],
+    cpu: options.cpu,
+    logFile: options.logFile,
+    ipc: true,
+  });
+  const { child } = service;
+  const run = (job: Job): Promise<JobResult> =>
+    new Promise((resolve, reject) => {
+      options.signal.throwIfAborted();
+      const limit = AbortSignal.any([options.signal, AbortSignal.timeout(options.jobLimit)]);
+      const end = (): void => {
+        child.off("message", onMessage);
+        child.off("exit", onExit);
+        limit.removeEventListener("abort", onLimit);
+      };
+      const onMessage = (message: unknown): void => {
+        end();
+        const answer = message as Answer;
+        if ("result" in answer) resolve(answer.result);
+        else reject(new Error(answer.problem));
+      };
+      const onExit = (): void => {
+        end();
+        reject(new Error("The load's process ended."));
+      };
+      const onLimit = (): void => {
+        end();
+        reject(new Error(`GET ${job.path} took too long or was interrupted.`));
+      };
+      child.on("message", onMessage);
+      child.on("exit", onExit);
+      limit.addEventListener("abort", onLimit);
+      child.send(job);
+    });
+  return { run, stop: () => service.stop() };
+}
