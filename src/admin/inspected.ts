@@ -9,7 +9,7 @@ export function inspected(handler: Handler, add: (event: HttpEvent) => void): Ha
   return async (exchange) => {
     const { request, response, arrival, trace } = exchange;
     const responseHeaders = headWatch(response);
-    response.once("close", () => {
+    exchange.onEnd(() => {
       add({
         method: trace.method,
         host: arrival.origin?.authority ?? request.headers.host ?? "",

@@ -1,9 +1,11 @@
 import { inspected } from "../admin/inspected.ts";
+import type { Credentials } from "../auth/credentials.ts";
 import { Coalescer } from "../cache/coalesce.ts";
 import { judgeTag } from "../cache/freshness.ts";
 import { spoolDirectory } from "../cache/layout.ts";
 import { bufferUpload } from "../cache/upload-buffer.ts";
 import type { Config } from "../config/schema.ts";
+import type { Origin } from "../core/origin.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Trace } from "../observe/trace.ts";
@@ -21,6 +23,7 @@ import type { Cache } from "./cache.ts";
 import type { Inspectors } from "./inspectors.ts";
 
 export interface HandlerNeeds {
+  readonly credentials: Credentials;
   readonly policy: Policy;
   readonly cache: Cache;
   readonly fetch: Fetch;
@@ -38,7 +41,7 @@ export interface Handlers {
 }
 
 export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
-  const { policy, cache, fetch, clock, log, record, inspectors } = needs;
+  const { credentials, policy, cache, fetch, clock, log, record, inspectors } = needs;
   const { store, records, flights } = cache;
   const content = new Content({
     store,
@@ -60,7 +63,18 @@ export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
     judge: (known, ttl, now) => judgeTag({ record: known, ttl, now }),
   });
   const buffer = config.proxyRequestBuffering ? bufferIn(spoolDirectory(cache.directory)) : undefined;
-  const parts = { fetch, buffer, records, tagRecords, decide: policy.decide, content, tags, log };
+  const parts = {
+    fetch,
+    buffer,
+    records,
+    tagRecords,
+    injectOnPush: config.injectOnPush,
+    holdsCredential: (origin: Origin) => credentials(origin) !== undefined,
+    decide: policy.decide,
+    content,
+    tags,
+    log,
+  };
   const watched = (handler: Handler): Handler => {
     const { seenClient } = inspectors;
     return observed(seenClient === undefined ? handler : inspected(handler, seenClient), record);

@@ -1,3 +1,4 @@
+import { createCredentials } from "../auth/credentials.ts";
 import { type Authority, openAuthority } from "../ca/authority.ts";
 import { createLeafContexts } from "../ca/leaf.ts";
 import type { Config } from "../config/schema.ts";
@@ -49,9 +50,26 @@ export async function compose(config: Config, { log, version, clock = systemCloc
     tunnels: () => listener.tunnels(),
   });
   const inspectors = createInspectors(config, clock);
-  const upstream = await openUpstream(config, { policy, clock, log, metrics, seen: inspectors.seenUpstream });
+  const credentials = createCredentials(config.authRegistries);
+  const upstream = await openUpstream(config, {
+    credentials,
+    policy,
+    clock,
+    log,
+    metrics,
+    seen: inspectors.seenUpstream,
+  });
   const record = createRecorder(log, [metrics.observe, recent.add, handshakeCounter(metrics)]);
-  const handlers = createHandlers(config, { policy, cache, fetch: upstream.fetch, clock, log, record, inspectors });
+  const handlers = createHandlers(config, {
+    credentials,
+    policy,
+    cache,
+    fetch: upstream.fetch,
+    clock,
+    log,
+    record,
+    inspectors,
+  });
   const listener = createListener(listenerOptions(config, clock), {
     ...policy,
     contextFor: leaves.contextFor,

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { createCredentials } from "../auth/credentials.ts";
+import type { Credentials } from "../auth/credentials.ts";
 import { createAuthorizer } from "../auth/tokens.ts";
 import { authority } from "../config/credentials.ts";
 import type { Config } from "../config/schema.ts";
@@ -13,6 +13,7 @@ import type { Policy } from "../policy/policy.ts";
 import { createUpstream, type HopSeen, type Upstream } from "../upstream/client.ts";
 
 export interface UpstreamNeeds {
+  readonly credentials: Credentials;
   readonly policy: Policy;
   readonly clock: Clock;
   readonly log: Log;
@@ -23,9 +24,8 @@ export interface UpstreamNeeds {
 
 export async function openUpstream(
   config: Config,
-  { policy, clock, log, metrics, seen }: UpstreamNeeds,
+  { credentials, policy, clock, log, metrics, seen }: UpstreamNeeds,
 ): Promise<Upstream> {
-  const credentials = createCredentials(config.authRegistries);
   const { httpsProxy, httpProxy, allProxy, noProxy } = config;
   const upstream = createUpstream({
     dialer: {

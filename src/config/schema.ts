@@ -161,6 +161,14 @@ export const options = {
     default: "false",
     help: "false: POST, PUT, PATCH and DELETE to a registry get 405. true: they pass with the client's own credentials.",
   }),
+  injectOnPush: option({
+    group: "Push",
+    kind: boolean,
+    default: "false",
+    help:
+      "true: a push without credentials to a registry of AUTH_REGISTRIES gets those, so that whoever reaches the proxy may push there. " +
+      "Most clients send none to a registry that they can read without.",
+  }),
   proxyRequestBuffering: option({
     group: "Push",
     kind: boolean,

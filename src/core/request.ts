@@ -100,7 +100,11 @@ function parseUpload(name: string, session: string): RegistryRequest {
   return named(name, (repository) => ({ kind: "upload", repository, session: session === "" ? undefined : session }));
 }
 
-function parseThing(repository: string, keyword: "manifests" | "blobs" | "referrers", reference: string): RegistryRequest {
+function parseThing(
+  repository: string,
+  keyword: "manifests" | "blobs" | "referrers",
+  reference: string,
+): RegistryRequest {
   if (keyword === "manifests" && !reference.includes(":")) {
     return isTag(reference)
       ? { kind: "manifest", repository, tag: reference }

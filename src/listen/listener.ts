@@ -161,6 +161,7 @@ function createHttpServer(options: ListenerOptions): Server {
     // A layer of several GiB takes as long as it takes; a body that stands still has a limit of its own.
     requestTimeout: 0,
     keepAliveTimeout: timeouts.keepAlive,
+    optimizeEmptyRequests: true,
     connectionsCheckingInterval: Math.max(20, Math.min(5000, timeouts.clientHeader / 4)),
   });
   // Node drops fields over its limit without a word; ours refuses the request.

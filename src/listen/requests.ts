@@ -38,7 +38,7 @@ export function handleRequest(
     connection.newest = exchange;
     connection.running += 1;
     running.add(exchange);
-    response.once("close", () => {
+    exchange.onEnd(() => {
       running.delete(exchange);
       connection.running -= 1;
       if (needs.isStopping() && connection.running === 0) connection.socket.destroySoon();

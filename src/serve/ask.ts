@@ -24,6 +24,11 @@ export function pullScope(request: RegistryRequest): string | undefined {
   return "repository" in request ? `repository:${request.repository}:pull` : undefined;
 }
 
+/** The token scope that changing a repository needs. */
+export function pushScope(method: string, repository: string): string {
+  return `repository:${repository}:${method === "DELETE" ? "delete" : "pull,push"}`;
+}
+
 export interface Ask {
   readonly origin: Origin;
   readonly request: RegistryRequest;
@@ -35,6 +40,8 @@ export interface Ask {
   readonly body?: Readable;
   readonly redirects?: "follow" | "pass";
   readonly inject?: boolean;
+  /** What a token of ours would have to allow; reading, unless said. */
+  readonly scope?: string;
 }
 
 /** The request to an upstream for content that is to be cached: the client's fields, but whole and unencoded. */
@@ -65,7 +72,7 @@ export function askAsIs(exchange: Exchange, ask: Ask): UpstreamRequest {
     headers: { ...headers, ...ask.headers },
     authorization: exchange.request.headers.authorization,
     inject: ask.inject ?? true,
-    scope: pullScope(ask.request),
+    scope: ask.scope ?? pullScope(ask.request),
     redirects: ask.redirects ?? "pass",
     signal: ask.signal,
     ...(ask.body && { body: ask.body }),

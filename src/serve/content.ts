@@ -168,7 +168,7 @@ export class Content {
     const body = flight.follow();
     try {
       const head = await flight.head;
-      if (exchange.signal.aborted) throw new EntrepotError("CANCELLED", "The client went away.");
+      if (exchange.isGone) throw new EntrepotError("CANCELLED", "The client went away.");
       await this.send(exchange, { digest: flight.digest, mediaType: head.mediaType }, body, "MISS", type);
       return true;
     } catch (error) {

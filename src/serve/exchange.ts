@@ -21,7 +21,9 @@ export class Exchange {
   readonly trace: Trace;
   /** performance.now() at the request's head. */
   readonly started = performance.now();
-  readonly #gone = new AbortController();
+  #gone: AbortController | undefined;
+  #isOver = false;
+  readonly #ends: (() => void)[] = [];
 
   constructor(request: IncomingMessage, response: ServerResponse, arrival: Arrival) {
     this.request = request;
@@ -36,13 +38,29 @@ export class Exchange {
     };
     if (arrival.origin !== undefined) this.trace.origin = arrival.origin.name;
     response.once("close", () => {
-      // Node forgets a request once it is answered: nobody else tells whoever still reads its body that the rest never comes.
-      if (!response.writableFinished || this.hasMoreBody) this.#gone.abort();
+      this.#isOver = true;
+      if (this.isGone) this.#gone?.abort();
+      for (const end of this.#ends) end();
     });
   }
 
-  /** Aborted when the client went away before its answer was whole, or was answered before its request was. */
+  /** Calls back when the response is over, whatever became of it. One listener serves all who wait for that. */
+  onEnd(end: () => void): void {
+    this.#ends.push(end);
+  }
+
+  /**
+   * Whether the client went away before its answer was whole, or was answered before its request was: Node forgets a request once it is
+   * answered, and nobody else tells whoever still reads its body that the rest never comes.
+   */
+  get isGone(): boolean {
+    return this.#isOver && (!this.response.writableFinished || this.hasMoreBody);
+  }
+
+  /** Aborted when the client is gone. Made when somebody asks for it: a hit has nothing to abort. */
   get signal(): AbortSignal {
+    this.#gone ??= new AbortController();
+    if (this.isGone) this.#gone.abort();
     return this.#gone.signal;
   }
 

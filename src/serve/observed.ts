@@ -5,7 +5,7 @@ import type { Handler } from "./exchange.ts";
 export function observed(handler: Handler, record: (trace: Trace) => void): Handler {
   return async (exchange) => {
     const { response, trace } = exchange;
-    response.once("close", () => {
+    exchange.onEnd(() => {
       trace.lastByte = performance.now() - exchange.started;
       if (!response.writableFinished) trace.error ??= "CANCELLED";
       record(trace);

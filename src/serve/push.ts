@@ -1,16 +1,18 @@
 import type { Records } from "../cache/types.ts";
+import { EntrepotError } from "../core/errors.ts";
 import { first } from "../core/headers.ts";
 import type { Origin } from "../core/origin.ts";
 import { originOfUrl } from "../core/origin.ts";
 import type { RegistryRequest } from "../core/request.ts";
 import type { Readable } from "node:stream";
 import type { Fetch } from "../upstream/types.ts";
-import { askAsIs, noteUpstream } from "./ask.ts";
+import { askAsIs, noteUpstream, pushScope } from "./ask.ts";
 import { contentKey } from "./content.ts";
 import { cacheHeaders } from "./content-headers.ts";
 import type { TagRecords } from "./tag-records.ts";
 import type { Exchange } from "./exchange.ts";
 import { requestBody, sendResponse } from "./pass.ts";
+import { sendError } from "./write.ts";
 
 /** An upload that was taken to disk before it is sent on. */
 export interface BufferedUpload {
@@ -26,9 +28,16 @@ export interface PushParts {
   readonly buffer: ((body: Readable, signal: AbortSignal) => Promise<BufferedUpload>) | undefined;
   readonly records: Records;
   readonly tagRecords: TagRecords;
+  /** INJECT_ON_PUSH. */
+  readonly injectOnPush: boolean;
+  /** Whether we hold a credential for an origin. */
+  readonly holdsCredential: (origin: Origin) => boolean;
 }
 
-/** Passes a push or a deletion on with the client's own credentials; bodies of any size in bounded memory. */
+/**
+ * Passes a push or a deletion on with the client's own credentials, or with ours where the operator says so; bodies of any size in bounded
+ * memory.
+ */
 export async function push(
   parts: PushParts,
   exchange: Exchange,
@@ -45,7 +54,8 @@ export async function push(
         origin,
         request,
         signal: exchange.signal,
-        inject: false,
+        inject: parts.injectOnPush,
+        ...("repository" in request && { scope: pushScope(exchange.trace.method, request.repository) }),
         ...(sent && { body: sent }),
         ...(buffered && { headers: { "content-length": String(buffered.size) } }),
       }),
@@ -53,12 +63,29 @@ export async function push(
     noteUpstream(exchange, response);
     if (response.status < 300) await forgetManifest(parts, origin, request);
     const added = cacheHeaders(exchange, "BYPASS", "unknown");
+    if (response.status === 401 && wouldHelp(parts, exchange, origin)) {
+      response.body.destroy();
+      const challenge = response.headers["www-authenticate"];
+      sendError(exchange, new EntrepotError("UNAUTHORIZED", withoutCredentials), {
+        ...added,
+        ...(challenge !== undefined && { "www-authenticate": challenge }),
+      });
+      return;
+    }
     const location = first(response.headers.location);
     if (location !== undefined) added["location"] = usableLocation(location, origin);
     await sendResponse(exchange, response, added);
   } finally {
     await buffered?.discard();
   }
+}
+
+const withoutCredentials =
+  "The registry wants credentials for a push and the client sent none. This proxy has some for pulls, and uses them for pushes too with INJECT_ON_PUSH=true.";
+
+/** A client that reads with our credential never saw a challenge, so it sends none of its own and cannot know why it is refused. */
+function wouldHelp(parts: PushParts, exchange: Exchange, origin: Origin): boolean {
+  return !parts.injectOnPush && exchange.request.headers.authorization === undefined && parts.holdsCredential(origin);
 }
 
 /** What a manifest's PUT or DELETE changed is not served from the cache any more. */

@@ -83,6 +83,16 @@ export async function sendBody(
     body.close();
     return;
   }
+  if (body.bytes !== undefined) {
+    sendBytes(
+      exchange,
+      status,
+      headers,
+      range === undefined ? body.bytes : body.bytes.subarray(range.first, range.last + 1),
+    );
+    body.close();
+    return;
+  }
   const first = range?.first ?? 0;
   // Of an empty body too the end is waited for: before it, a flight's emptiness is not proven.
   const whole = body.size === 0 ? undefined : body.size;
@@ -127,7 +137,7 @@ export async function sendStream(
   try {
     await pipeline(source, response);
   } catch (error) {
-    if (exchange.signal.aborted && source.errored === null) {
+    if (exchange.isGone && source.errored === null) {
       throw new EntrepotError("CANCELLED", "The client went away.", { cause: error });
     }
     throw error;

@@ -61,7 +61,8 @@ await t.test("dockerd", { skip }, async (t: Test) => {
   });
 
   await t.test("with ALLOW_PUSH a push arrives", async (t) => {
-    await proxy.restart({ ALLOW_PUSH: "true" });
+    // Without the private registry's login: with it, dockerd could read without one of its own, and would send none with a push either.
+    await proxy.restart({ ALLOW_PUSH: "true", AUTH_REGISTRIES: "" });
     const output = await docker("push", "pushed:1");
     t.match(output, await hub.digest("library/pushed", "1"));
     // The hub has the layers already under another name; this registry has to be sent them, with the client's own login.
@@ -75,6 +76,19 @@ await t.test("dockerd", { skip }, async (t: Test) => {
     await docker("rmi", target);
     await docker("pull", target);
     t.match(await digestOf(target), await mine.digest("mine/pushed", "1"));
+    await docker("logout", privateHost);
+  });
+
+  await t.test("without a login a push needs INJECT_ON_PUSH", async (t) => {
+    const target = `${privateHost}/injected/pushed:1`;
+    await docker("tag", "app:1.2.3", target);
+    await proxy.restart({ ALLOW_PUSH: "true" });
+    const { code, stdout, stderr } = await engine.attempt(["push", target]);
+    t.not(code, 0);
+    t.match(`${stdout}${stderr}`, "INJECT_ON_PUSH");
+    await proxy.restart({ ALLOW_PUSH: "true", INJECT_ON_PUSH: "true" });
+    t.match(await docker("push", target), await mine.digest("injected/pushed", "1"));
+    await docker("rmi", target);
   });
 
   await t.test("what was cached before a restart is cached after it", async (t) => {
