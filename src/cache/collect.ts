@@ -16,6 +16,8 @@ export interface CollectorOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
+  /** Shared with what else uses the directory, so that one trouble is told once. */
+  readonly troubles?: Troubles;
   readonly isFlying: (digest: Digest) => boolean;
   readonly timers?: Timers;
   /** Milliseconds between two sweeps; six hours unless given. */
@@ -34,7 +36,7 @@ const grace = 3_600_000;
 /** Collects the records whose content is gone, so that the index does not grow for ever. One file at a time, in the background. */
 export function createCollector(options: CollectorOptions): Collector {
   const stop = new AbortController();
-  const troubles = new Troubles(options.log, options.clock);
+  const troubles = options.troubles ?? new Troubles(options.log, options.clock);
   let running: Promise<number> | undefined;
   const sweep = (): Promise<number> => {
     running ??= collect(options, stop.signal, troubles).finally(() => {

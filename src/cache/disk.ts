@@ -24,6 +24,8 @@ export interface DiskStoreOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Shared with what else uses the directory, so that one trouble is told once. */
+  readonly troubles?: Troubles;
   /** Bytes of small content kept in memory; 64 MiB unless given. */
   readonly hotBytes?: number;
   /** Buffers for reading files: bytes of each, and idle ones kept. */
@@ -44,7 +46,7 @@ const readFile = promisify(read);
  * found and writes reject with CACHE_IO.
  */
 export async function openDiskStore(options: DiskStoreOptions): Promise<WatchedStore> {
-  const troubles = new Troubles(options.log, options.clock);
+  const troubles = options.troubles ?? new Troubles(options.log, options.clock);
   await mkdir(spoolDirectory(options.directory), { recursive: true }).catch((error: unknown) => {
     troubles.report("create its directory", error);
   });
@@ -62,6 +64,8 @@ class DiskStore implements WatchedStore {
   readonly #troubles: Troubles;
   readonly #serial = new SerialByKey();
   readonly #listeners: StoreListener[] = [];
+  /** Damaged, and still there. */
+  readonly #condemned = new Set<Digest>();
 
   constructor(options: DiskStoreOptions, troubles: Troubles) {
     this.#directory = options.directory;
@@ -81,6 +85,7 @@ class DiskStore implements WatchedStore {
       this.#use(digest, bytes.length);
       return new MemoryBody(bytes);
     }
+    if (this.#condemned.has(digest)) return undefined;
     const descriptor = await this.#open(digest);
     if (descriptor === undefined) return undefined;
     try {
@@ -143,11 +148,14 @@ class DiskStore implements WatchedStore {
     const known = this.#hot.known(digest);
     const bytes = this.#hot.content(digest);
     if (bytes !== undefined) return { digest, size: bytes.length, lastUsed: known?.used ?? this.#clock.now() };
+    if (this.#condemned.has(digest)) return undefined;
     try {
       const { size, mtimeMs } = await stat(contentPath(this.#directory, digest));
       return { digest, size, lastUsed: Math.max(known?.used ?? 0, mtimeMs) };
     } catch (error) {
       if (errnoOf(error) !== "ENOENT") this.#troubles.report("look at a blob", error);
+      // Unless it was adopted while we looked.
+      else if (this.#hot.known(digest) === known) this.#gone(digest);
       return undefined;
     }
   }
@@ -199,6 +207,7 @@ class DiskStore implements WatchedStore {
       } catch (error) {
         throw this.#troubles.failure("put a blob in its place", error);
       }
+      this.#condemned.delete(digest);
       const now = this.#clock.now();
       this.#hot.learn(digest, { size, used: now, marked: now });
       for (const listener of this.#listeners) listener.used(digest, size, now);
@@ -243,7 +252,19 @@ class DiskStore implements WatchedStore {
   /** Content that turned out damaged. */
   #drop(digest: Digest): void {
     this.#troubles.report("use a blob that is damaged on disk, which was dropped", undefined);
-    this.remove(digest).catch(() => undefined);
+    void this.condemn(digest);
+  }
+
+  async condemn(digest: Digest): Promise<void> {
+    this.#condemned.add(digest);
+    // At once: whoever looks before it is removed must not find it by another way.
+    this.#gone(digest);
+    // A failure is told by the removal itself.
+    const removed = await this.remove(digest).then(
+      () => true,
+      () => false,
+    );
+    if (removed) this.#condemned.delete(digest);
   }
 
   #gone(digest: Digest): void {

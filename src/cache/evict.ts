@@ -3,6 +3,7 @@ import type { Digest } from "../core/digest.ts";
 import type { Log } from "../observe/log.ts";
 import { Ledger } from "./ledger.ts";
 import { systemTimers, type Timers } from "./timers.ts";
+import { Troubles } from "./trouble.ts";
 import type { WatchedStore } from "./types.ts";
 
 export interface EvictorOptions {
@@ -13,11 +14,22 @@ export interface EvictorOptions {
   readonly inactive: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** Shared with what else uses the directory, so that one trouble is told once. */
+  readonly troubles?: Troubles;
   /** Whether a fill of the digest is in progress: it is about to be adopted, so it is never evicted. */
   readonly isFlying: (digest: Digest) => boolean;
   readonly timers?: Timers;
+  /** What has to stay free on the file system; without it, nothing has to. */
+  readonly disk?: DiskSpace;
   /** Milliseconds between two looks for what is inactive; ten minutes unless given. */
   readonly sweepEvery?: number;
+}
+
+export interface DiskSpace {
+  /** Bytes (CACHE_MIN_FREE). */
+  readonly minFree: number;
+  /** Bytes that are free; rejects where the file system does not say. */
+  readonly free: () => Promise<number>;
 }
 
 export interface Evictor {
@@ -30,12 +42,17 @@ export interface Evictor {
   sweep(): Promise<void>;
   /** Evicts at least so many bytes, where there are as many; resolves with what it freed. Never rejects. */
   free(bytes: number): Promise<number>;
+  /** Evicts while less than the minimum is free on the file system, one round a second at most. Never rejects. */
+  keepFree(): Promise<void>;
   /** Ends its timers and its walk. */
   stop(): void;
 }
 
 /** Over the limit, it is emptied to this part of it, so that not every blob from then on costs a round. */
 const lowWater = 0.95;
+
+/** Milliseconds that what was evicted for the file system has to come free in: somebody may still be reading it. */
+const settle = 1000;
 
 /** Keeps the store within its size. Begins at once to load its ledger from the store, in the background. */
 export function createEvictor(options: EvictorOptions): Evictor {
@@ -51,9 +68,14 @@ class LedgerEvictor implements Evictor {
   #isLoaded = false;
   #isDue = false;
   #round: Promise<number> | undefined;
+  /** When it last evicted for the file system's sake. */
+  #relieved = Number.NEGATIVE_INFINITY;
+  #isLooking = false;
+  readonly #troubles: Troubles;
 
   constructor(options: EvictorOptions) {
     this.#options = options;
+    this.#troubles = options.troubles ?? new Troubles(options.log, options.clock);
     options.store.watch({
       used: (digest, size, at) => this.#used(digest, size, at),
       removed: (digest) => this.#ledger.removed(digest),
@@ -109,6 +131,26 @@ class LedgerEvictor implements Evictor {
       await this.#evict(digest);
     }
     await this.#shrink();
+    await this.keepFree();
+  }
+
+  async keepFree(): Promise<void> {
+    const { disk, clock } = this.#options;
+    if (disk === undefined || disk.minFree === 0 || !this.#isLoaded || this.#isLooking) return;
+    if (Math.abs(clock.now() - this.#relieved) < settle) return;
+    this.#isLooking = true;
+    try {
+      const lacking = disk.minFree - (await disk.free());
+      if (lacking <= 0) return;
+      this.#relieved = clock.now();
+      const freed = await this.free(lacking);
+      if (freed < lacking)
+        this.#troubles.report("keep CACHE_MIN_FREE free on its disk: nothing is left to evict", undefined);
+    } catch (error) {
+      this.#troubles.report("ask for the free space of its disk", error);
+    } finally {
+      this.#isLooking = false;
+    }
   }
 
   async #shrink(): Promise<void> {

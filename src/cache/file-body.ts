@@ -2,7 +2,7 @@ import { close, read } from "node:fs";
 import type { Body, PullCallback } from "../core/body.ts";
 import { EntrepotError } from "../core/errors.ts";
 import type { BufferPool, Slab } from "./pool.ts";
-import { ioError } from "./trouble.ts";
+import { errnoOf, ioError } from "./trouble.ts";
 
 const nothing: readonly Buffer[] = [];
 const noRelease = (): void => undefined;
@@ -17,7 +17,7 @@ export class FileBody implements Body {
   #done: PullCallback | undefined;
   #closed = false;
 
-  /** `damaged` is called when the file turns out shorter than `size`. The descriptor is closed by the body. */
+  /** `damaged` is called when the file turns out shorter than `size`, or unreadable. The descriptor is closed by the body. */
   constructor(descriptor: number, size: number, pool: BufferPool, damaged: () => void) {
     this.#descriptor = descriptor;
     this.size = size;
@@ -62,6 +62,8 @@ export class FileBody implements Body {
       slab.release();
     } else if (error !== null) {
       slab.release();
+      // A disk that does not give it back will not do so at the next pull either.
+      if (errnoOf(error) === "EIO") this.#damaged();
       done(ioError("read a blob", error), nothing, noRelease);
     } else if (bytes === 0) {
       slab.release();

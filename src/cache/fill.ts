@@ -1,8 +1,10 @@
 import type { Hash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { algorithmOf, type Digest, digestOfHash, hashFor } from "../core/digest.ts";
-import { asEntrepotError, EntrepotError } from "../core/errors.ts";
+import { EntrepotError } from "../core/errors.ts";
+import { asError, failureError, isFinal } from "./flight-errors.ts";
 import {
+  askFrom,
   endedShort,
   type FlightEvent,
   type FlightFailure,
@@ -10,8 +12,10 @@ import {
   initialFlight,
   step,
 } from "./flight-state.ts";
+import { Pacer } from "./pacer.ts";
 import type { BufferPool } from "./pool.ts";
-import type { FillFetch, FillSource, FlightHead, Spool, Store } from "./types.ts";
+import { appendWithRoom } from "./room.ts";
+import type { FillFetch, FillSource, FlightHead, Room, Spool, Store } from "./types.ts";
 import { Source } from "./source.ts";
 import { Window } from "./window.ts";
 
@@ -22,6 +26,9 @@ export interface FillOptions {
   readonly window: number;
   /** Milliseconds to wait before each further attempt in a row; their number is the number of retries. */
   readonly retryDelays: readonly number[];
+  readonly room: Room | undefined;
+  /** Milliseconds for which, without the disk, a slow follower may hold up the others. */
+  readonly patience: number;
 }
 
 /** What a fill tells its flight. */
@@ -34,16 +41,22 @@ export interface FillListener {
   failed(error: Error): void;
   /** Whether anybody is served from the window. */
   followed(): boolean;
+  /** What each follower will ask for next. */
+  needs(): Iterable<number>;
+  /** Ends the followers that need something before this position. */
+  drop(before: number): void;
 }
 
 /** Pieces are written when this much has come, or when a turn of the event loop brought nothing more. */
 const batch = 256 * 1024;
 /** The source is paused when more than this waits for the disk, and resumed at a quarter of it. */
 const backlog = 4 * 1024 * 1024;
+/** The free space of the disk is looked at each time that this much was written. */
+const spaceStep = 64 * 1024 * 1024;
 
 /** Moves the bytes of one blob from the upstream to the spool, and proves them. */
 export class Fill {
-  state: FlightState = initialFlight;
+  state: FlightState;
   /** Why it failed. */
   error: Error | undefined;
   spool: Spool | undefined;
@@ -63,14 +76,32 @@ export class Fill {
   #armed = false;
   /** `received` when the armed turn of the loop began. */
   #seen = 0;
+  /** `written` when the free space was last looked at. */
+  #looked = 0;
+  /** Why the disk took no more. */
+  #lost: Error | undefined;
+  readonly #pacer: Pacer;
 
-  constructor(digest: Digest, fetch: FillFetch, options: FillOptions, listener: FillListener) {
+  /** `expected`: bytes that the blob may have at most. */
+  constructor(digest: Digest, fetch: FillFetch, options: FillOptions, listener: FillListener, expected?: number) {
+    this.state = { ...initialFlight, most: expected };
     this.#digest = digest;
     this.#fetch = fetch;
     this.#options = options;
     this.#listener = listener;
     this.#hash = hashFor(digest);
     this.window = new Window(options.slabs);
+    this.#pacer = new Pacer(
+      {
+        needs: () => listener.needs(),
+        drop: (before) => listener.drop(before),
+        pause: () => this.#source?.pause(),
+        resume: () => this.#source?.resume(),
+        trim: (before) => this.window.trim(before),
+      },
+      options.window,
+      options.patience,
+    );
   }
 
   /** Begins. Everything further is told to the listener, never before this has returned. */
@@ -81,6 +112,18 @@ export class Fill {
   /** Ends it for good, with the error that followers get. */
   stop(error: Error): void {
     if (this.state.phase !== "proving") this.#fail("stopped", error);
+  }
+
+  /** Why a newcomer could not be served from the start, where that is so: the disk took no more, and memory has moved on. */
+  get lost(): Error | undefined {
+    const { spooled } = this.state;
+    return spooled !== undefined && this.window.start > spooled ? this.#lost : undefined;
+  }
+
+  /** When nobody will ask it anything again. */
+  close(): void {
+    this.spool?.close();
+    if (!this.#writing) this.window.clear();
   }
 
   #asking(wait: number): void {
@@ -95,9 +138,12 @@ export class Fill {
       await (wait > 0 ? delay(wait, undefined, { signal }) : undefined);
       // Before the upstream is asked: what the disk does not take is fetched in another way, and not twice.
       if (this.spool === undefined && !(await this.#openSpool())) return;
-      source = await this.#fetch(this.state.received, signal);
-    } catch (error) {
-      this.#broke(asError(error));
+      source = await this.#fetch(askFrom(this.state), signal, this.state.validator);
+    } catch (thrown) {
+      const error = asError(thrown);
+      // Before its first answer, the upstream's refusal is the answer.
+      if (isFinal(error)) this.#fail(this.state.answered ? "final" : "upstream", error);
+      else this.#broke(error);
       return;
     }
     // Its listeners are there before anything else is waited for: an error without one would end the process.
@@ -107,14 +153,23 @@ export class Fill {
       return;
     }
     this.#source = next;
-    this.#step({ type: "answered", offset: source.offset, size: source.size });
+    this.#step({ type: "answered", offset: source.offset, size: source.size, validator: source.validator });
     if (this.#over()) this.#failed();
+    else if (this.state.restarting) this.#restart(next);
     else this.#open(next, source);
+  }
+
+  /** The rest is of another version: from zero, to see whether that begins with the bytes that we have. */
+  #restart(source: Source): void {
+    source.destroy();
+    this.#source = undefined;
+    this.#asking(0);
   }
 
   /** false where there is nothing left to do: it failed, or was stopped meanwhile. */
   async #openSpool(): Promise<boolean> {
     try {
+      this.#options.room?.keep();
       const spool = await this.#options.store.createSpool(this.#digest);
       this.spool = spool;
       if (this.#over()) spool.close();
@@ -133,6 +188,7 @@ export class Fill {
     // A fresh hash of the beginning, to be compared with the one of the bytes that we have.
     this.#repeat = this.state.repeating > 0 ? hashFor(this.#digest) : undefined;
     source.start(this.#chunk);
+    if (this.#pacer.paused) source.pause();
   }
 
   readonly #chunk = (received: Buffer): void => {
@@ -182,18 +238,45 @@ export class Fill {
   };
 
   #flush(): void {
-    const { received, written } = this.state;
+    const { received, written, spooled, size } = this.state;
     if (received === written) return;
     this.#hashUpTo(received);
+    if (spooled !== undefined) {
+      this.#wrote(received - written);
+      return;
+    }
     this.#writing = true;
-    this.spool?.append(this.window.pieces(written, received)).then(
+    const rest = size === undefined ? undefined : size - written;
+    const pieces = this.window.pieces(written, received);
+    appendWithRoom(this.spool, pieces, rest, this.#options.room, this.#abort.signal).then(
       () => this.#wrote(received - written),
-      (error: unknown) => {
-        this.#writing = false;
-        this.#fail("disk", asError(error));
-        this.window.clear();
-      },
+      (error: unknown) => this.#loseDisk(received - written, asError(error)),
     );
+  }
+
+  /** A pull is not to fail for the cache's sake: who follows goes on from memory, and nothing is kept. */
+  #loseDisk(bytes: number, error: Error): void {
+    this.#lost = error;
+    if (this.#over()) {
+      this.#writing = false;
+      this.window.clear();
+      return;
+    }
+    this.#step({ type: "disk-lost" });
+    // Its name only: who is behind reads it by its descriptor.
+    this.spool?.discard().catch(() => undefined);
+    this.#wrote(bytes);
+  }
+
+  /** Without the disk: keeps in memory what somebody still needs, and lets the source wait for the slowest. */
+  pace(): void {
+    const { spooled, received, phase } = this.state;
+    if (spooled === undefined || phase === "failed") return;
+    if (!this.#listener.followed()) {
+      if (phase !== "landed") this.#fail("disk", this.#lost ?? failureError(this.state, this.#digest, undefined));
+      return;
+    }
+    this.#pacer.pace(spooled, received);
   }
 
   #hashUpTo(position: number): void {
@@ -209,10 +292,17 @@ export class Fill {
     }
     const before = this.state.visible;
     this.#step({ type: "written", bytes });
-    const { written, received, visible } = this.state;
-    if (received - written <= backlog / 4) this.#source?.resume();
+    const { written, received, visible, spooled } = this.state;
+    if (received - written <= backlog / 4 && !this.#pacer.paused) this.#source?.resume();
     if (visible > before) this.#listener.advanced();
-    this.window.trim(this.#listener.followed() ? visible - this.#options.window : written);
+    if (spooled !== undefined) this.pace();
+    else this.window.trim(this.#listener.followed() ? visible - this.#options.window : written);
+    if (written - this.#looked >= spaceStep) {
+      this.#looked = written;
+      this.#options.room?.keep();
+    }
+    // What was told may have ended it.
+    if (this.#over()) return;
     if (this.state.phase === "proving") this.#prove();
     else this.#arm();
   }
@@ -242,6 +332,10 @@ export class Fill {
       this.#failed(`The upstream sent ${found} in place of ${this.#digest}.`);
       return;
     }
+    if (this.state.spooled !== undefined) {
+      this.#land(this.#lost);
+      return;
+    }
     // Into its place first, and only then the last piece: who has it whole finds it in the store when asking again.
     this.spool?.adopt().then(
       () => this.#land(undefined),
@@ -251,9 +345,11 @@ export class Fill {
 
   #land(lost: Error | undefined): void {
     this.#step({ type: "landed" });
+    this.#options.room?.keep();
+    this.#pacer.stop();
     this.#listener.landed(lost);
     // What a follower has not taken by now it reads from the spool, so that a slow one holds no window.
-    this.window.clear();
+    if (this.state.spooled === undefined) this.window.clear();
   }
 
   readonly #broke = (error: Error): void => {
@@ -277,6 +373,7 @@ export class Fill {
 
   #failed(message?: string, error?: Error): void {
     this.error = error ?? failureError(this.state, this.#digest, message);
+    this.#pacer.stop();
     this.#abort.abort();
     this.#source?.destroy();
     this.#source = undefined;
@@ -293,34 +390,4 @@ export class Fill {
   #step(event: FlightEvent): void {
     this.state = step(this.state, event);
   }
-}
-
-function failureError(state: FlightState, digest: Digest, message: string | undefined): EntrepotError {
-  switch (state.failure) {
-    case "wrong-digest":
-      return new EntrepotError(
-        "UPSTREAM_WRONG_DIGEST",
-        message ?? `The upstream sent something else in place of ${digest}.`,
-      );
-    case "prefix-changed":
-      return new EntrepotError(
-        "UPSTREAM_WRONG_DIGEST",
-        `The upstream sent other bytes of ${digest} when it was asked again.`,
-      );
-    case "misplaced":
-      return new EntrepotError(
-        "UPSTREAM_PROTOCOL",
-        `The upstream sent another range of ${digest} than it was asked for.`,
-      );
-    default:
-      return new EntrepotError(
-        "UPSTREAM_WRONG_LENGTH",
-        `The upstream sent more bytes of ${digest} than the ${state.size ?? 0} it announced.`,
-      );
-  }
-}
-
-/** What was rejected with is passed on as it is: the callers know their own errors. */
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : asEntrepotError(thrown);
 }

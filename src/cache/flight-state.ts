@@ -9,11 +9,11 @@
  */
 export type FlightPhase = "asking" | "filling" | "proving" | "landed" | "failed";
 
-/** Why a flight failed for good. "upstream": with the error that the upstream's last attempt ended with. */
+/** Why a flight failed for good. "upstream": with the error that the upstream's last attempt ended with. "final": with one that is not tried again. */
 export type FlightFailure =
   | "upstream"
+  | "final"
   | "too-long"
-  | "too-short"
   | "size-changed"
   | "misplaced"
   | "prefix-changed"
@@ -25,12 +25,20 @@ export interface FlightState {
   readonly phase: FlightPhase;
   /** Of the whole blob, once the upstream has said it. */
   readonly size: number | undefined;
+  /** What a manifest says of it: more than this is wrong before it is hashed. */
+  readonly most: number | undefined;
+  /** Of the current body, or of the one that broke. */
+  readonly validator: string | undefined;
+  /** The rest was of another version than what we have: the next attempt is from zero. */
+  readonly restarting: boolean;
   /** Whether the upstream ever answered: from then on, followers have the head and a break is worth mending. */
   readonly answered: boolean;
   /** Got from the upstream, from the start and without a gap. */
   readonly received: number;
-  /** Of these, on the spool. */
+  /** Of these, on the spool, or in memory where the disk took no more. */
   readonly written: number;
+  /** Bytes on the spool, once the disk took no more: from there on, what there is is in memory. */
+  readonly spooled: number | undefined;
   /** Of these, open to followers. */
   readonly visible: number;
   /** Bytes of the current body still to be compared with what we have: it began at zero although the rest was asked for. */
@@ -45,10 +53,16 @@ export interface FlightState {
 }
 
 export type FlightEvent =
-  | { readonly type: "answered"; readonly offset: number; readonly size: number | undefined }
+  | {
+      readonly type: "answered";
+      readonly offset: number;
+      readonly size: number | undefined;
+      readonly validator?: string | undefined;
+    }
   | { readonly type: "received"; readonly bytes: number }
   | { readonly type: "repeated"; readonly bytes: number; readonly same: boolean }
   | { readonly type: "written"; readonly bytes: number }
+  | { readonly type: "disk-lost" }
   | { readonly type: "ended" }
   | { readonly type: "broke"; readonly retries: number }
   | { readonly type: "proved"; readonly right: boolean }
@@ -63,9 +77,13 @@ const progress = 64 * 1024;
 export const initialFlight: FlightState = {
   phase: "asking",
   size: undefined,
+  most: undefined,
+  validator: undefined,
+  restarting: false,
   answered: false,
   received: 0,
   written: 0,
+  spooled: undefined,
   visible: 0,
   repeating: 0,
   ended: false,
@@ -79,13 +97,15 @@ export function step(state: FlightState, event: FlightEvent): FlightState {
   if (state.phase === "landed" || state.phase === "failed") return state;
   switch (event.type) {
     case "answered":
-      return answered(state, event.offset, event.size);
+      return answered(state, event);
     case "received":
       return received(state, event.bytes);
     case "repeated":
       return event.same ? { ...state, repeating: state.repeating - event.bytes } : fail(state, "prefix-changed");
     case "written":
       return settle(show({ ...state, written: state.written + event.bytes }));
+    case "disk-lost":
+      return state.spooled === undefined ? { ...state, spooled: state.written } : state;
     case "ended":
       return state.phase === "filling" ? settle({ ...state, ended: true }) : state;
     case "broke":
@@ -101,19 +121,44 @@ export function step(state: FlightState, event: FlightEvent): FlightState {
   }
 }
 
-function answered(state: FlightState, offset: number, size: number | undefined): FlightState {
+function answered(
+  state: FlightState,
+  { offset, size, validator }: Extract<FlightEvent, { type: "answered" }>,
+): FlightState {
   if (state.phase !== "asking") return state;
-  if (offset !== state.received && offset !== 0) return fail(state, "misplaced");
-  if (state.size !== undefined && size !== undefined && size !== state.size) return fail(state, "size-changed");
+  if (offset !== askFrom(state) && offset !== 0) return fail(state, "misplaced");
+  const resized = state.size !== undefined && size !== undefined && size !== state.size;
+  // RFC 9110 §13.1.5: parts of two versions do not make one. A whole body, however, is compared with what we have.
+  if (offset > 0 && (resized || isOther(validator, state.validator))) return { ...state, restarting: true };
+  if (resized) return fail(state, "size-changed");
   const whole = state.size ?? size;
-  if (whole !== undefined && state.received > whole) return fail(state, "too-long");
-  return { ...state, phase: "filling", answered: true, size: whole, ended: false, repeating: state.received - offset };
+  if (whole !== undefined && (state.received > whole || whole > (state.most ?? whole))) return fail(state, "too-long");
+  const repeating = state.received - offset;
+  return {
+    ...state,
+    phase: "filling",
+    answered: true,
+    size: whole,
+    validator,
+    restarting: false,
+    ended: false,
+    repeating,
+  };
+}
+
+function isOther(validator: string | undefined, known: string | undefined): boolean {
+  return validator !== undefined && known !== undefined && validator !== known;
+}
+
+/** The offset that the next attempt asks for. */
+export function askFrom(state: FlightState): number {
+  return state.restarting ? 0 : state.received;
 }
 
 function received(state: FlightState, bytes: number): FlightState {
   if (state.phase !== "filling") return state;
   const total = state.received + bytes;
-  if (state.size !== undefined && total > state.size) return fail(state, "too-long");
+  if (total > (state.size ?? total) || total > (state.most ?? total)) return fail(state, "too-long");
   return { ...state, received: total };
 }
 
@@ -147,9 +192,18 @@ export function endedShort(state: FlightState): boolean {
   return state.repeating > 0 || (state.size !== undefined && state.received < state.size);
 }
 
-/** What a follower gets that asks for the bytes at a position. */
-export function judgePull(state: FlightState, position: number): "data" | "wait" | "end" | "failed" {
+/**
+ * What a follower gets that asks for the bytes at a position. lost: without the disk, memory has let go of it. `remembered`: the first
+ * position in memory.
+ */
+export function judgePull(
+  state: FlightState,
+  position: number,
+  remembered = 0,
+): "data" | "wait" | "end" | "failed" | "lost" {
   if (state.phase === "failed") return "failed";
-  if (position < state.visible) return "data";
+  if (position < state.visible) {
+    return position >= (state.spooled ?? state.visible) && position < remembered ? "lost" : "data";
+  }
   return state.phase === "landed" ? "end" : "wait";
 }

@@ -1,15 +1,17 @@
 import type { Body } from "../core/body.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { EntrepotError } from "../core/errors.ts";
 import type { Log } from "../observe/log.ts";
+import { Circuit } from "./circuit.ts";
 import { Fill, type FillListener, type FillOptions } from "./fill.ts";
 import { Follower, type Followed } from "./follower.ts";
 import { LateBody } from "./late-body.ts";
 import { BufferPool } from "./pool.ts";
-import type { FillFetch, Flight, FlightHead, Flights, Store } from "./types.ts";
+import type { FillFetch, Flight, FlightHead, Flights, Room, WatchedStore } from "./types.ts";
 
 export interface FlightsOptions {
-  readonly store: Store;
+  readonly store: WatchedStore;
   readonly log: Log;
   /** What becomes of a flight whose last follower leaves: it goes on to its end (unless given), or stops. */
   readonly abandon?: "finish" | "stop";
@@ -19,6 +21,11 @@ export interface FlightsOptions {
   readonly retryDelays?: readonly number[];
   /** Milliseconds for which a landed flight can still be joined; 1000 unless given. */
   readonly linger?: number;
+  readonly clock?: Clock;
+  /** Whom to ask for disk space; without it, a disk that is full is full. */
+  readonly room?: Room;
+  /** Milliseconds for which, on a full disk, a slow follower may hold up the others; 5000 unless given. */
+  readonly patience?: number;
 }
 
 /** Flights, and what the rest of the program has to know of them. */
@@ -49,6 +56,7 @@ class Table implements FlightTable {
   readonly #linger: number;
   readonly #flights = new Map<Digest, LiveFlight>();
   readonly #landed = new Map<Digest, LiveFlight>();
+  readonly #circuit: Circuit;
   #stopped = false;
 
   constructor(options: FlightsOptions) {
@@ -60,7 +68,18 @@ class Table implements FlightTable {
       slabs: new BufferPool(slabSize, idleSlabs),
       window: options.window ?? 4 * 1024 * 1024,
       retryDelays: options.retryDelays ?? [0, 100, 500, 2000],
+      room: options.room,
+      patience: options.patience ?? 5000,
     };
+    this.#circuit = new Circuit(options.clock ?? systemClock);
+    options.store.watch({
+      used: () => undefined,
+      // Evicted: its descriptor would keep the disk's space. Damaged or wiped: it is to be fetched anew.
+      removed: (digest) => {
+        const landed = this.#landed.get(digest);
+        if (landed !== undefined) this.#forget(landed);
+      },
+    });
   }
 
   get active(): number {
@@ -68,17 +87,29 @@ class Table implements FlightTable {
   }
 
   current(digest: Digest): Flight | undefined {
-    return this.#flights.get(digest);
+    const flight = this.#flights.get(digest);
+    return flight?.fill.lost === undefined ? flight : undefined;
   }
 
-  join(digest: Digest, origin: string, fetch: FillFetch): { readonly flight: Flight; readonly leading: boolean } {
+  has(flight: LiveFlight): boolean {
+    return this.#flights.get(flight.digest) === flight;
+  }
+
+  join(
+    digest: Digest,
+    origin: string,
+    fetch: FillFetch,
+    expected?: number,
+  ): { readonly flight: Flight; readonly leading: boolean } {
     // One that has just landed: who looked into the store before that and comes only now must not fetch it again.
     // Only at its own origin, which allowed it: at another one it is to be found in the store, and asked for there.
     const landed = this.#landed.get(digest);
     const found = this.#flights.get(digest) ?? (landed?.origin === origin ? landed : undefined);
-    if (found !== undefined) return { flight: found, leading: false };
-    const flight = new LiveFlight(digest, origin, fetch, this);
-    if (this.#stopped) flight.stop(stopping());
+    const refusal = found === undefined ? this.#circuit.refusal(digest, origin) : found.fill.lost;
+    if (found !== undefined && refusal === undefined) return { flight: found, leading: false };
+    const flight = new LiveFlight(digest, origin, fetch, this, expected);
+    const none = this.#stopped ? stopping() : refusal;
+    if (none !== undefined) flight.stop(none);
     else {
       this.#flights.set(digest, flight);
       flight.start();
@@ -92,9 +123,16 @@ class Table implements FlightTable {
     for (const flight of this.#landed.values()) this.#forget(flight);
   }
 
-  ended(flight: LiveFlight, landed: boolean): void {
-    if (this.#flights.get(flight.digest) === flight) this.#flights.delete(flight.digest);
-    if (!landed || this.#stopped || this.#linger === 0) {
+  /** `error`: why there is nothing to be joined. */
+  ended(flight: LiveFlight, error: Error | undefined): void {
+    if (this.has(flight)) {
+      this.#flights.delete(flight.digest);
+      const { phase, failure } = flight.fill.state;
+      if (phase === "landed") this.#circuit.succeeded(flight.digest);
+      // A connection that breaks again and again says nothing of the content.
+      else if (error !== undefined && failure !== "upstream") this.#circuit.failed(flight.digest, flight.origin, error);
+    }
+    if (error !== undefined || this.#stopped || this.#linger === 0) {
       flight.free();
       return;
     }
@@ -120,9 +158,10 @@ class LiveFlight implements Flight, Followed, FillListener {
   readonly #done = Promise.withResolvers<void>();
   /** Followers, and one for the table. The spool's descriptor goes with the last. */
   #holders = 1;
+  readonly #followers = new Set<Follower>();
   #parked: Follower[] = [];
 
-  constructor(digest: Digest, origin: string, fetch: FillFetch, table: Table) {
+  constructor(digest: Digest, origin: string, fetch: FillFetch, table: Table, expected: number | undefined) {
     this.digest = digest;
     this.origin = origin;
     this.#table = table;
@@ -131,7 +170,7 @@ class LiveFlight implements Flight, Followed, FillListener {
     // Whoever listens gets them; that nobody does must not end the process.
     this.head.catch(() => undefined);
     this.done.catch(() => undefined);
-    this.fill = new Fill(digest, fetch, table.fill, this);
+    this.fill = new Fill(digest, fetch, table.fill, this, expected);
   }
 
   start(): void {
@@ -151,28 +190,43 @@ class LiveFlight implements Flight, Followed, FillListener {
       return new LateBody(this.#table.fill.store, this.digest, this.fill.state.size);
     }
     this.#holders += 1;
-    return new Follower(this);
+    const follower = new Follower(this);
+    this.#followers.add(follower);
+    return follower;
   }
 
   park(follower: Follower): void {
     this.#parked.push(follower);
   }
 
-  leave(): void {
-    const last = this.#holders === 2;
+  leave(follower: Follower): void {
+    const last = this.#followers.delete(follower) && this.#followers.size === 0;
     this.free();
-    if (last && this.#table.abandon === "stop" && this.#table.current(this.digest) === this) {
+    this.fill.pace();
+    if (last && this.#table.abandon === "stop" && this.#table.has(this)) {
       this.stop(new EntrepotError("CANCELLED", "Everybody who waited for it went away."));
     }
   }
 
   free(): void {
     this.#holders -= 1;
-    if (this.#holders === 0) this.fill.spool?.close();
+    if (this.#holders === 0) this.fill.close();
   }
 
   followed(): boolean {
-    return this.#holders > 1;
+    return this.#followers.size > 0;
+  }
+
+  needs(): Iterable<number> {
+    return Array.from(this.#followers, (follower) => follower.needs);
+  }
+
+  drop(before: number): void {
+    for (const follower of this.#followers) {
+      if (follower.needs >= before) continue;
+      this.#followers.delete(follower);
+      follower.drop();
+    }
   }
 
   answered(head: FlightHead): void {
@@ -194,14 +248,14 @@ class LiveFlight implements Flight, Followed, FillListener {
   }
 
   landed(lost: Error | undefined): void {
-    this.#table.ended(this, lost === undefined);
+    this.#table.ended(this, lost);
     if (lost === undefined) this.#done.resolve();
     else this.#done.reject(lost);
     this.advanced();
   }
 
   failed(error: Error): void {
-    this.#table.ended(this, false);
+    this.#table.ended(this, error);
     const code = error instanceof EntrepotError ? error.code : error.name;
     this.#table.log.debug({ event: "flight-failed", digest: this.digest, code }, "A fill ended without its content.");
     this.#head.reject(error);

@@ -2,6 +2,7 @@ import type { Body, PullCallback } from "../core/body.ts";
 import { EntrepotError } from "../core/errors.ts";
 import type { Fill } from "./fill.ts";
 import { cancelled } from "./file-body.ts";
+import { lostError } from "./flight-errors.ts";
 import { judgePull } from "./flight-state.ts";
 import type { BufferPool, Slab } from "./pool.ts";
 
@@ -15,7 +16,7 @@ export interface Followed {
   readonly readBuffers: BufferPool;
   /** Calls `wake` when there is more to see. */
   park(follower: Follower): void;
-  leave(): void;
+  leave(follower: Follower): void;
 }
 
 /** A reader of a flight: from memory where it is in step, from the spool where it is behind. */
@@ -25,6 +26,7 @@ export class Follower implements Body {
   #limit = 0;
   #done: PullCallback | undefined;
   #slab: Slab | undefined;
+  #dropped: Error | undefined;
   #closed = false;
 
   constructor(flight: Followed) {
@@ -35,22 +37,35 @@ export class Follower implements Body {
     return this.#flight.fill.state.size;
   }
 
+  /** The position that it will ask for next, as far as it is known. */
+  get needs(): number {
+    return this.#position;
+  }
+
   pull(position: number, limit: number, done: PullCallback): void {
-    if (this.#closed) {
-      done(cancelled(), nothing, noRelease);
+    if (this.#dropped !== undefined || this.#closed) {
+      done(this.#dropped ?? cancelled(), nothing, noRelease);
       return;
     }
     this.#position = position;
     this.#limit = limit;
     this.#done = done;
     this.wake();
+    if (this.#flight.fill.state.spooled !== undefined) this.#flight.fill.pace();
+  }
+
+  /** Ends it, for it holds up the others: what it needs is let go of. Whoever reads it closes it. */
+  drop(): void {
+    this.#dropped = lostError(undefined);
+    this.#position = Number.POSITIVE_INFINITY;
+    if (this.#slab === undefined) this.#finish(this.#dropped, nothing, noRelease);
   }
 
   /** Serves the pull under way if it can be served now. */
   wake(): void {
     if (this.#done === undefined || this.#slab !== undefined) return;
     const { fill } = this.#flight;
-    switch (judgePull(fill.state, this.#position)) {
+    switch (judgePull(fill.state, this.#position, fill.window.start)) {
       case "data":
         this.#serve();
         break;
@@ -59,6 +74,9 @@ export class Follower implements Body {
         break;
       case "failed":
         this.#finish(fill.error ?? cancelled(), nothing, noRelease);
+        break;
+      case "lost":
+        this.#finish(lostError(fill.lost), nothing, noRelease);
         break;
       case "wait":
         this.#flight.park(this);
@@ -82,7 +100,7 @@ export class Follower implements Body {
     }
     const slab = readBuffers.take();
     this.#slab = slab;
-    const length = Math.min(slab.buffer.length, end - this.#position);
+    const length = Math.min(slab.buffer.length, Math.min(end, fill.state.spooled ?? end) - this.#position);
     fill.spool?.read(slab.buffer.subarray(0, length), this.#position, this.#arrived);
   }
 
@@ -92,7 +110,7 @@ export class Follower implements Body {
     if (slab === undefined) return;
     const { fill } = this.#flight;
     // A flight that failed meanwhile: what it brought is not to be trusted any further.
-    const problem = fill.error ?? error ?? (bytes === 0 ? shortSpool() : undefined);
+    const problem = this.#dropped ?? fill.error ?? error ?? (bytes === 0 ? shortSpool() : undefined);
     if (problem !== undefined || this.#closed) {
       slab.release();
       this.#finish(problem, nothing, noRelease);
@@ -104,13 +122,14 @@ export class Follower implements Body {
   #finish(error: Error | undefined, pieces: readonly Buffer[], release: () => void): void {
     const done = this.#done;
     this.#done = undefined;
+    for (const piece of pieces) this.#position += piece.length;
     done?.(error, pieces, release);
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#flight.leave();
+    this.#flight.leave(this);
     this.#finish(cancelled(), nothing, noRelease);
   }
 }

@@ -1,4 +1,4 @@
-import { rm, stat } from "node:fs/promises";
+import { access, constants, rm, stat } from "node:fs/promises";
 import { get as cacacheGet, index as cacacheIndex } from "cacache";
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
@@ -15,6 +15,8 @@ export interface RecordsOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Shared with what else uses the directory, so that one trouble is told once. */
+  readonly troubles?: Troubles;
   /** Keys remembered in memory, those that are absent included; 50,000 unless given. */
   readonly keys?: number;
 }
@@ -53,7 +55,7 @@ class IndexRecords implements DiskRecords {
   constructor(options: RecordsOptions) {
     this.#directory = options.directory;
     this.#memory = new LRUCache({ max: options.keys ?? 50_000 });
-    this.#troubles = new Troubles(options.log, options.clock);
+    this.#troubles = options.troubles ?? new Troubles(options.log, options.clock);
   }
 
   async get(key: string): Promise<CacheRecord | undefined> {
@@ -107,7 +109,11 @@ class IndexRecords implements DiskRecords {
       cacacheIndex.insert(this.#directory, key, integrityOf(digest), { size, metadata });
     try {
       // It resolves with nothing where the directory was wiped between its two steps.
-      if (((await insert()) ?? (await insert())) === undefined) throw new Error("The directory of the index vanished.");
+      if (((await insert()) ?? (await insert())) === undefined) {
+        // And where a directory cannot be made on a read-only file system: this says so.
+        await access(this.#directory, constants.W_OK);
+        throw new Error("The directory of the index vanished.");
+      }
       this.#learn(key, record);
       await this.#compact(key);
     } catch (error) {

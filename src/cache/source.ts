@@ -5,10 +5,13 @@ import { EntrepotError } from "../core/errors.ts";
 export class Source {
   readonly #body: Readable;
   #quiet = false;
+  #chunk: ((bytes: Buffer) => void) | undefined;
 
   constructor(body: Readable, broke: (error: Error) => void, ended: () => void) {
     this.#body = body;
     const once = (tell: () => void) => (): void => {
+      if (this.#quiet) return;
+      this.#drain();
       if (this.#quiet) return;
       this.#quiet = true;
       tell();
@@ -23,10 +26,25 @@ export class Source {
     if (body.destroyed) queueMicrotask(once(() => broke(asBreak(body.errored))));
   }
 
+  /** What has arrived need not be asked for again. A body in error gives it, but tells it to no listener. */
+  #drain(): void {
+    const chunk = this.#chunk;
+    if (chunk === undefined) return;
+    this.#body.off("data", this.#arrived);
+    for (;;) {
+      const bytes: unknown = this.#quiet ? null : this.#body.read();
+      if (!Buffer.isBuffer(bytes)) return;
+      chunk(bytes);
+    }
+  }
+
+  readonly #arrived = (bytes: Buffer): void => {
+    if (!this.#quiet) this.#chunk?.(bytes);
+  };
+
   start(chunk: (bytes: Buffer) => void): void {
-    this.#body.on("data", (bytes: Buffer) => {
-      if (!this.#quiet) chunk(bytes);
-    });
+    this.#chunk = chunk;
+    this.#body.on("data", this.#arrived);
     // One that was paused by whoever handed it over does not flow by itself.
     this.#body.resume();
   }

@@ -15,7 +15,7 @@ const advice: Readonly<Record<string, string>> = {
   ENFILE: "Too many open files on this machine: raise fs.file-max.",
 };
 
-/** Tells the operator of what goes wrong with the cache's disk, without a line for each request. */
+/** Tells the operator of what goes wrong with the cache's disk, without a line for each request. One for all that use a directory. */
 export class Troubles {
   readonly #log: Log;
   readonly #clock: Clock;
@@ -29,7 +29,8 @@ export class Troubles {
   /** `action` completes "The cache could not"; together with the error's code it is the kind. */
   report(action: string, error: unknown): void {
     const code = errnoOf(error) ?? "unknown";
-    const kind = `${action} ${code}`;
+    // A disk that is full or read-only is one trouble, whatever was to be done.
+    const kind = code in advice ? code : `${action} ${code}`;
     const now = this.#clock.now();
     const last = this.#said.get(kind);
     if (last !== undefined && now - last < quiet) return;

@@ -41,6 +41,8 @@ export interface StoreListener {
 }
 
 export interface WatchedStore extends Store {
+  /** Drops content that is damaged. Where the disk does not let it go it is not found any more all the same, until it is adopted anew. */
+  condemn(digest: Digest): Promise<void>;
   watch(listener: StoreListener): void;
 }
 
@@ -80,13 +82,19 @@ export interface CacheRecord {
 
 export type CacheVariant = Omit<CacheRecord, "variants">;
 
-/** What a flight asks of the way out: the bytes of a digest from an offset on. */
-export type FillFetch = (offset: number, signal: AbortSignal) => Promise<FillSource>;
+/**
+ * What a flight asks of the way out: the bytes of a digest from an offset on. `validator` is that of the bytes it has, to be sent as
+ * If-Range (RFC 9110 §13.1.5). Rejects with UPSTREAM_WRONG_LENGTH, or with UPSTREAM_PROTOCOL without a cause, where asking again is of no
+ * use (a 416 to a further attempt); after the first answer, anything else it rejects with is tried again.
+ */
+export type FillFetch = (offset: number, signal: AbortSignal, validator?: string) => Promise<FillSource>;
 
 export interface FillSource {
   /** Size of the whole blob in bytes, where it is known. */
   readonly size: number | undefined;
   readonly mediaType: string;
+  /** A strong entity tag (RFC 9110 §8.8.3), as the upstream wrote it. */
+  readonly validator?: string | undefined;
   /** Position of the first byte of `body`: the offset asked for, or 0 where the upstream ignored it. */
   readonly offset: number;
   readonly body: Readable;
@@ -98,6 +106,14 @@ export interface FlightHead {
   readonly mediaType: string;
 }
 
+/** Disk space, as a flight asks for it. */
+export interface Room {
+  /** Frees at least so many bytes, where there are as many; resolves with what it freed. Never rejects. */
+  free(bytes: number): Promise<number>;
+  /** Sees, in the background, to what has to stay free on the file system. */
+  keep(): void;
+}
+
 /** The one fill in progress for a digest. */
 export interface Flight {
   readonly digest: Digest;
@@ -105,15 +121,23 @@ export interface Flight {
   readonly origin: string;
   /** Rejects with what `fetch` rejected with. */
   readonly head: Promise<FlightHead>;
-  /** Resolves when the content is adopted, rejects when the flight failed for good. */
+  /** Resolves when the content is adopted, rejects when the flight failed for good, or landed and could not be kept (CACHE_IO). */
   readonly done: Promise<void>;
   /** A reader from any position; closing it never stops the flight where others follow (or where it outlives its clients). */
   follow(): Body;
 }
 
 export interface Flights {
-  /** The flight in progress for a digest. */
+  /** The flight in progress for a digest, where a newcomer can be served from it whatever part he asks for. */
   current(digest: Digest): Flight | undefined;
-  /** Joins the flight in progress or starts one with `fetch`, in one step. */
-  join(digest: Digest, origin: string, fetch: FillFetch): { readonly flight: Flight; readonly leading: boolean };
+  /**
+   * Joins the flight in progress or starts one with `fetch`, in one step. `expected`: bytes that it may have at most, where a manifest told
+   * so. Where this origin has just sent something wrong, or where the disk lost what a newcomer needs, it gives a flight that has failed.
+   */
+  join(
+    digest: Digest,
+    origin: string,
+    fetch: FillFetch,
+    expected?: number,
+  ): { readonly flight: Flight; readonly leading: boolean };
 }

@@ -26,6 +26,11 @@ export class Window {
     return this.#end;
   }
 
+  /** Position of the first byte held. */
+  get start(): number {
+    return this.#cells[0]?.start ?? this.#end;
+  }
+
   /** Bytes of memory held. */
   get held(): number {
     return this.#cells.reduce((sum, cell) => sum + cell.slab.buffer.length, 0);

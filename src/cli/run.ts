@@ -26,6 +26,7 @@ export async function run({ argv, env, io }: Invocation): Promise<number> {
     const loaded = await load(flags, env);
     if (command === "config") return (await import("./config.ts")).showConfig(loaded, io.stdout);
     if (command === "start") return await (await import("./start.ts")).start(loaded, io);
+    if (command === "verify") return await (await import("./verify.ts")).verify(loaded.config.cacheDir, io);
     const { caDir, caCrtFile, caKeyFile } = loaded.config;
     const { caShow } = await import("./ca.ts");
     const own = caCrtFile !== undefined &&

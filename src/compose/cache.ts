@@ -2,8 +2,13 @@ import { type Collector, createCollector } from "../cache/collect.ts";
 import { openDiskStore } from "../cache/disk.ts";
 import { createEvictor, type Evictor } from "../cache/evict.ts";
 import { createFlights, type FlightTable } from "../cache/flight.ts";
+import { freeSpace } from "../cache/free-space.ts";
+import { lockDirectory } from "../cache/lock.ts";
 import { type DiskRecords, openRecords } from "../cache/records.ts";
-import type { WatchedStore } from "../cache/types.ts";
+import { createScrubber, type Scrubber } from "../cache/scrub.ts";
+import { systemTimers } from "../cache/timers.ts";
+import { Troubles } from "../cache/trouble.ts";
+import type { Room, WatchedStore } from "../cache/types.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
@@ -17,22 +22,33 @@ export interface Cache {
   readonly flights: FlightTable;
   readonly evictor: Evictor;
   readonly collector: Collector;
+  readonly scrubber: Scrubber;
   close(): void;
 }
 
+/** Rejects with CONFIG_INVALID where another process uses the directory. */
 export async function openCache(config: Config, clock: Clock, log: Log): Promise<Cache> {
   const directory = config.cacheDir;
-  const store = await openDiskStore({ directory, clock, log });
-  const records = openRecords({ directory, clock, log });
-  const flights = createFlights({ store, log });
+  const lock = await lockDirectory({ directory });
+  const troubles = new Troubles(log, clock);
+  const store = await openDiskStore({ directory, clock, log, troubles });
+  const records = openRecords({ directory, clock, log, troubles });
+  const room: Room = { free: (bytes) => evictor.free(bytes), keep: () => void evictor.keepFree() };
+  const flights = createFlights({ store, log, clock, room, abandon: config.cacheFillAbandon });
   const isFlying = (digest: Digest): boolean => flights.current(digest) !== undefined;
   const limits = { maxSize: config.cacheMaxSize, inactive: config.cacheInactive };
-  const evictor = createEvictor({ store, ...limits, clock, log, isFlying });
-  const collector = createCollector({ directory, records, store, clock, log, isFlying });
+  const disk = { minFree: config.cacheMinFree, free: () => freeSpace(directory) };
+  const evictor = createEvictor({ store, ...limits, disk, clock, log, troubles, isFlying });
+  const collector = createCollector({ directory, records, store, clock, log, troubles, isFlying });
+  const scrubber = createScrubber({ directory, store, clock, log, troubles, bytes: () => evictor.bytes() });
+  const cancelRenewal = systemTimers.every(60_000, () => void lock.renew());
   const close = (): void => {
+    cancelRenewal();
     flights.stop();
     evictor.stop();
     collector.stop();
+    void scrubber.stop();
+    lock.release();
   };
-  return { directory, store, records, flights, evictor, collector, close };
+  return { directory, store, records, flights, evictor, collector, scrubber, close };
 }

@@ -35,6 +35,9 @@ export const size: Kind<number> = single({
   },
 });
 
+/** Likewise, and 0 turns off what it asks for. */
+export const sizeOrZero: Kind<number> = single({ placeholder: "SIZE", expects: sizeGrammar, parse: parseSize });
+
 /** Node's timers hold 2^31-1 ms and fire at once for more. */
 const longestTimer = 24 * 86_400_000;
 

@@ -10,6 +10,7 @@ import {
   path,
   proxyUrl,
   size,
+  sizeOrZero,
   tagPattern,
   timeout,
   timeoutOrZero,
@@ -116,6 +117,50 @@ export const options = {
     kind: duration(1000),
     default: "60d",
     help: "What nobody used for this long goes.",
+  }),
+  cacheMinFree: option({
+    group: "Cache",
+    kind: sizeOrZero,
+    default: "1g",
+    help: "While less than this is free on its file system, the least recently used blobs go; 0 turns that off.",
+  }),
+  cacheFillAbandon: option({
+    group: "Cache",
+    kind: choice("finish", "stop"),
+    default: "finish",
+    help: "What becomes of a download when the last client that waited for it goes away: it is finished, or it stops.",
+  }),
+  cacheAccess: option({
+    group: "Cache",
+    kind: choice("verified", "shared"),
+    default: "verified",
+    help:
+      "verified: what is cached goes to those whom its registry would serve. " +
+      "shared: to every client, private images included, whoever's credential brought them.",
+  }),
+  publicTtl: option({
+    group: "Cache",
+    kind: duration(0),
+    default: "24h",
+    help: "How long a repository counts as public after its registry served it to somebody anonymous.",
+  }),
+  grantTtl: option({
+    group: "Cache",
+    kind: duration(0, 24 * 3_600_000),
+    default: "5m",
+    help: "How long a credential is known to read a repository after its registry served it; what was taken back counts that much longer.",
+  }),
+  staleIfError: option({
+    group: "Cache",
+    kind: duration(0),
+    default: "60d",
+    help: "How long past its time a cached tag, and a repository's being public, still count while the registry cannot be asked.",
+  }),
+  staleWhileRevalidate: option({
+    group: "Cache",
+    kind: duration(0),
+    default: "0",
+    help: "How long past its time a tag is served at once and checked with its registry afterwards; 0 checks first.",
   }),
 
   enableManifestCache: option({

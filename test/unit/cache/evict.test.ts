@@ -188,3 +188,39 @@ void t.test("a disk that lets nothing go: the evictor gives up and tries again l
   await evictor.sweep();
   t.equal(evictor.count(), 1);
 });
+
+void t.test("while too little is free on the file system, the least recently used goes", async (t) => {
+  let now = 1_000_000;
+  let free = 500;
+  const store = new MemoryStore();
+  const remove = store.remove.bind(store);
+  store.remove = async (digest) => {
+    free += store.content.get(digest)?.bytes.length ?? 0;
+    await remove(digest);
+  };
+  const { log: ownLog, lines } = recordingLog();
+  const disk = { minFree: 600, free: async () => free };
+  const evictor = evictorOf(t, store, { disk, clock: { now: () => now }, log: ownLog });
+  await evictor.loaded;
+  now += 1000;
+  const digests = [await put(store, 60), await put(store, 60), await put(store, 60)];
+  await evictor.keepFree();
+  t.same(await held(store, digests), [false, false, true]);
+  t.equal(free, 620);
+  free = 10;
+  await evictor.keepFree();
+  t.same(await held(store, digests), [false, false, true], "what was evicted may not be free yet");
+  now += 1000;
+  await evictor.sweep();
+  t.same(await held(store, digests), [false, false, false], "a sweep looks too");
+  now += 1000;
+  await evictor.keepFree();
+  const warned = (): string[] => lines.filter((line) => line.includes("CACHE_MIN_FREE"));
+  t.equal(warned().length, 1, "and says once that nothing is left to evict");
+  disk.free = async () => {
+    throw new Error("no");
+  };
+  now += 1000;
+  await evictor.keepFree();
+  t.match(lines.at(-1), /free space/);
+});

@@ -19,8 +19,10 @@ function fillOf(followed: boolean) {
     landed: () => void told.push("landed"),
     failed: () => void told.push("failed"),
     followed: () => followed,
+    needs: () => [],
+    drop: () => undefined,
   };
-  const options = { store: new MemoryStore(), slabs, window: 300_000, retryDelays: [] };
+  const options = { store: new MemoryStore(), slabs, window: 300_000, retryDelays: [], room: undefined, patience: 0 };
   const fill = new Fill(digestOf(blob), upstream.fetch, options, listener);
   fill.start();
   return { fill, upstream, slabs, told };

@@ -65,10 +65,55 @@ const table: Record<string, { state: FlightState; event: FlightEvent; expected: 
     event: { type: "answered", offset: 400 * kib, size: 1000 * kib },
     expected: { phase: "failed", failure: "misplaced" },
   },
-  "another size is refused": {
+  "the rest of a blob of another size is not taken: from zero": {
     state: { ...midway, phase: "asking" },
     event: { type: "answered", offset: 500 * kib, size: 999 * kib },
+    expected: { phase: "asking", restarting: true, received: 500 * kib },
+  },
+  "nor the rest of another version": {
+    state: { ...midway, phase: "asking", validator: '"one"' },
+    event: { type: "answered", offset: 500 * kib, size: 1000 * kib, validator: '"other"' },
+    expected: { phase: "asking", restarting: true },
+  },
+  "an upstream that names no version has the same one": {
+    state: { ...midway, phase: "asking", validator: '"one"' },
+    event: { type: "answered", offset: 500 * kib, size: undefined, validator: undefined },
+    expected: { phase: "filling", repeating: 0 },
+  },
+  "another version from zero is compared": {
+    state: { ...midway, phase: "asking", validator: '"one"', restarting: true },
+    event: { type: "answered", offset: 0, size: 1000 * kib, validator: '"other"' },
+    expected: { phase: "filling", repeating: 500 * kib, validator: '"other"', restarting: false },
+  },
+  "the rest is no answer where the whole was asked for": {
+    state: { ...midway, phase: "asking", restarting: true },
+    event: { type: "answered", offset: 500 * kib, size: 1000 * kib },
+    expected: { phase: "failed", failure: "misplaced" },
+  },
+  "another size of the whole is final": {
+    state: { ...midway, phase: "asking" },
+    event: { type: "answered", offset: 0, size: 999 * kib },
     expected: { phase: "failed", failure: "size-changed" },
+  },
+  "more than the manifest says is refused when it is announced": {
+    state: { ...initialFlight, most: 10 },
+    event: { type: "answered", offset: 0, size: 11 },
+    expected: { phase: "failed", failure: "too-long" },
+  },
+  "and when it comes unannounced": {
+    state: { ...filling, size: undefined, most: 10 },
+    event: { type: "received", bytes: 11 },
+    expected: { phase: "failed", failure: "too-long", received: 0 },
+  },
+  "a disk that is lost keeps what it has": {
+    state: midway,
+    event: { type: "disk-lost" },
+    expected: { phase: "filling", spooled: 400 * kib },
+  },
+  "and is lost once": {
+    state: { ...midway, spooled: 300 * kib },
+    event: { type: "disk-lost" },
+    expected: { spooled: 300 * kib },
   },
   "a size smaller than what we have is refused": {
     state: { ...midway, phase: "asking", size: undefined },
@@ -147,6 +192,11 @@ void t.test("what a follower gets", (t) => {
   t.equal(judgePull({ ...midway, phase: "failed" }, 0), "failed");
   t.equal(judgePull({ ...midway, phase: "landed" }, at), "end");
   t.equal(judgePull({ ...midway, phase: "landed" }, 0), "data");
+  const diskless = { ...midway, spooled: 100 * kib };
+  t.equal(judgePull(diskless, 100 * kib - 1, 200 * kib), "data", "on the spool");
+  t.equal(judgePull(diskless, 100 * kib, 200 * kib), "lost");
+  t.equal(judgePull(diskless, 200 * kib, 200 * kib), "data", "in memory");
+  t.equal(judgePull(diskless, at, 200 * kib), "wait");
   t.ok(endedShort(midway));
   t.ok(endedShort({ ...midway, size: undefined, repeating: 1 }));
   t.notOk(endedShort({ ...midway, size: undefined }));
@@ -156,14 +206,16 @@ void t.test("what a follower gets", (t) => {
 void t.test("whatever happens, the counts stay in order and the end is hidden until it landed", (t) => {
   const bytes = fc.integer({ min: 0, max: 300 * kib });
   const size = fc.option(fc.integer({ min: 0, max: 700 * kib }), { nil: undefined });
+  const validator = fc.constantFrom(undefined, '"one"', '"other"');
   const event: fc.Arbitrary<FlightEvent> = fc.oneof(
-    fc.record({ type: fc.constant("answered" as const), offset: fc.constantFrom(0, 1), size }),
+    fc.record({ type: fc.constant("answered" as const), offset: fc.constantFrom(0, 1), size, validator }),
     fc.record({ type: fc.constant("received" as const), bytes }),
     fc.record({ type: fc.constant("written" as const), bytes }),
     fc.constant<FlightEvent>({ type: "ended" }),
     fc.constant<FlightEvent>({ type: "broke", retries: 2 }),
     fc.record({ type: fc.constant("proved" as const), right: fc.boolean() }),
     fc.constant<FlightEvent>({ type: "landed" }),
+    fc.constant<FlightEvent>({ type: "disk-lost" }),
   );
   fc.assert(
     fc.property(fc.array(event, { maxLength: 40 }), (events) => {

@@ -66,6 +66,9 @@ export interface Fault {
   /** Appends so many. */
   readonly extra?: number;
   readonly error?: Error;
+  /** Announces this in place of the size. */
+  readonly size?: number;
+  readonly validator?: string;
 }
 
 export function scripted(
@@ -73,18 +76,21 @@ export function scripted(
   chunk: number,
   faults: readonly Fault[] = [],
   announced = true,
-): { readonly fetch: FillFetch; readonly offsets: number[] } {
+): { readonly fetch: FillFetch; readonly offsets: number[]; readonly validators: (string | undefined)[] } {
   const offsets: number[] = [];
-  const fetch: FillFetch = async (offset) => {
+  const validators: (string | undefined)[] = [];
+  const fetch: FillFetch = async (offset, _signal, validator) => {
     const fault = faults[Math.min(offsets.length, faults.length - 1)] ?? {};
     offsets.push(offset);
+    validators.push(validator);
     if (fault.error !== undefined) throw fault.error;
     const start = fault.fromZero === true ? 0 : offset;
     const sent = Buffer.concat([bytes, Buffer.alloc(fault.extra ?? 0)]);
     if (fault.flip !== undefined) sent[fault.flip] = (sent[fault.flip] ?? 0) ^ 1;
     const end = Math.min(sent.length, start + (fault.cut ?? fault.short ?? sent.length));
     return {
-      size: announced ? bytes.length : undefined,
+      size: fault.size ?? (announced ? bytes.length : undefined),
+      validator: fault.validator,
       mediaType: "application/test",
       offset: start,
       body: Readable.from(chunks(sent, start, end, chunk, fault.cut !== undefined), {
@@ -93,7 +99,7 @@ export function scripted(
       }),
     };
   };
-  return { fetch, offsets };
+  return { fetch, offsets, validators };
 }
 
 async function* chunks(bytes: Buffer, start: number, end: number, chunk: number, cut: boolean): AsyncGenerator<Buffer> {

@@ -1,0 +1,135 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import t, { type Test } from "tap";
+import { type ProxyOptions, type RunningProxy, startProxy } from "../../fixtures/proxy.ts";
+import type { ProxyClient } from "../../fixtures/proxy-client.ts";
+import { type FixtureRegistry, startRegistry, uniqueBytes } from "../../fixtures/registry.ts";
+import type { Content } from "../../fixtures/synthetic-blob.ts";
+import { clientOf, hub, MovableClock, until } from "../stage.ts";
+import { cannotMount, SmallDisk } from "./small-disk.ts";
+
+const mebibyte = 1024 * 1024;
+
+interface Stage {
+  readonly registry: FixtureRegistry;
+  readonly proxy: RunningProxy;
+  readonly client: ProxyClient;
+  readonly disk: SmallDisk;
+  readonly clock: MovableClock;
+  blob(size: number): Content;
+}
+
+async function stage(t: Test, size: number, env: ProxyOptions["env"] = {}): Promise<Stage> {
+  const disk = new SmallDisk(t, size);
+  const registry = await startRegistry(t, { names: [hub] });
+  const clock = new MovableClock();
+  const options = { upstreams: [registry], directory: disk.directory, clock, env: { CACHE_MIN_FREE: "0", ...env } };
+  const proxy = await startProxy(t, options);
+  const blob = (bytes: number): Content => registry.blob("library/app", uniqueBytes(bytes));
+  return { registry, proxy, client: clientOf(t, proxy), disk, clock, blob };
+}
+
+const path = ({ digest }: Content): string => `/v2/library/app/blobs/${digest}`;
+
+function troubles(proxy: RunningProxy): unknown[] {
+  return proxy.logLines.filter(({ event }) => event === "cache-trouble").map(({ code }) => code);
+}
+
+t.test("on a disk that is full, older blobs make room for a newer one", { skip: cannotMount }, async (t) => {
+  const { client, blob, registry, proxy } = await stage(t, 5 * mebibyte);
+  const [one, other] = [blob(3 * mebibyte), blob(3 * mebibyte)];
+  for (const each of [one, other]) {
+    t.match(await client.hash(path(each)), { status: 200, digest: each.digest, cache: "MISS" });
+    t.match(await client.hash(path(each)), { status: 200, digest: each.digest, cache: "HIT" });
+  }
+  t.match(await client.hash(path(one)), { status: 200, digest: one.digest, cache: "MISS" }, "it had to go");
+  t.equal(registry.count({ method: "GET", kind: "blob" }), 3);
+  t.same(troubles(proxy), ["ENOSPC"], "one line");
+});
+
+t.test(
+  "a blob that is larger than the disk passes through memory, once for all who want it",
+  { skip: cannotMount },
+  async (t) => {
+    const { client, blob, registry, proxy, disk } = await stage(t, 4 * mebibyte);
+    const large = blob(24 * mebibyte);
+    const clients = [client, clientOf(t, proxy), clientOf(t, proxy)];
+    const pulled = await Promise.all(clients.map((each) => each.hash(path(large))));
+    for (const each of pulled) t.match(each, { status: 200, digest: large.digest });
+    t.equal(registry.count({ method: "GET", reference: large.digest }), 1);
+    t.match(await client.hash(path(large)), { digest: large.digest, cache: "MISS" }, "and is not kept");
+    await until(() => disk.free() > 3.5 * mebibyte);
+    t.same(troubles(proxy), ["ENOSPC"]);
+  },
+);
+
+t.test("images are pulled whatever else fills the disk", { skip: cannotMount }, async (t) => {
+  const { client, registry, proxy, disk } = await stage(t, mebibyte);
+  const filler = Buffer.alloc(4096, 1);
+  for (let count = 0; ; count += 1) {
+    try {
+      writeFileSync(join(disk.cache, `filler-${count}`), filler);
+    } catch {
+      break;
+    }
+  }
+  const image = registry.image({
+    repository: "library/app",
+    tag: "1.2.3",
+    layers: [uniqueBytes(300_000), uniqueBytes(10)],
+  });
+  for (let count = 0; count < 2; count += 1) {
+    const pulled = await client.pull("library/app", "1.2.3");
+    t.equal(pulled.digest, image.digest);
+    t.equal(pulled.blobs.length, 3);
+  }
+  t.ok(troubles(proxy).length <= 2, `${troubles(proxy).length} lines for all of it`);
+});
+
+t.test("CACHE_MIN_FREE stays free", { skip: cannotMount }, async (t) => {
+  const { client, blob, disk, proxy, clock } = await stage(t, 16 * mebibyte, { CACHE_MIN_FREE: "6m" });
+  const blobs = [1, 2, 3, 4, 5].map(() => blob(3 * mebibyte));
+  for (const each of blobs) {
+    clock.time += 2000;
+    t.match(await client.hash(path(each)), { digest: each.digest });
+    await until(() => disk.free() >= 6 * mebibyte);
+  }
+  t.ok(disk.free() < 10 * mebibyte, "no more than that goes");
+  const newest = blobs.at(-1);
+  if (newest !== undefined) t.match(await client.hash(path(newest)), { cache: "HIT" }, "and the oldest first");
+  t.same(troubles(proxy), []);
+});
+
+t.test(
+  "a cache directory that became read-only serves what it has, and pulls go on",
+  { skip: cannotMount },
+  async (t) => {
+    const { client, blob, disk, proxy, registry } = await stage(t, 16 * mebibyte);
+    const [held, fresh] = [blob(mebibyte), blob(mebibyte)];
+    await client.hash(path(held));
+    await disk.remount("ro");
+    t.match(await client.hash(path(held)), { digest: held.digest, cache: "HIT" });
+    t.match(await client.hash(path(fresh)), { status: 200, digest: fresh.digest });
+    t.match(await client.hash(path(fresh)), { status: 200, digest: fresh.digest });
+    const image = registry.image({ repository: "library/app", tag: "1", layers: [uniqueBytes(1000)] });
+    t.equal((await client.pull("library/app", "1")).digest, image.digest);
+    t.same(troubles(proxy), ["EROFS"], "one line");
+    await disk.remount("rw");
+    t.match(await client.hash(path(fresh)), { digest: fresh.digest, cache: "MISS" });
+    t.match(await client.hash(path(fresh)), { digest: fresh.digest, cache: "HIT" }, "and it mends itself");
+  },
+);
+
+t.test("a cache directory that is read-only at the start", { skip: cannotMount }, async (t) => {
+  const first = await stage(t, 16 * mebibyte);
+  const [held, fresh] = [first.blob(mebibyte), first.blob(mebibyte)];
+  await first.client.hash(path(held));
+  await first.proxy.stop();
+  await first.disk.remount("ro");
+  const options = { upstreams: [first.registry], directory: first.disk.directory, env: { CACHE_MIN_FREE: "0" } };
+  const proxy = await startProxy(t, options);
+  const client = clientOf(t, proxy);
+  t.match(await client.hash(path(held)), { digest: held.digest, cache: "HIT" });
+  t.match(await client.hash(path(fresh)), { digest: fresh.digest });
+  t.same(troubles(proxy), ["EROFS"]);
+});
