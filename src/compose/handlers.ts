@@ -1,8 +1,8 @@
 import { inspected } from "../admin/inspected.ts";
 import type { Credentials } from "../auth/credentials.ts";
-import { Coalescer } from "../cache/coalesce.ts";
-import { judgeTag } from "../cache/freshness.ts";
+import { judgeTag, mayServeStale } from "../cache/freshness.ts";
 import { spoolDirectory } from "../cache/layout.ts";
+import type { CacheRecord } from "../cache/types.ts";
 import { bufferUpload } from "../cache/upload-buffer.ts";
 import type { Config } from "../config/schema.ts";
 import type { Origin } from "../core/origin.ts";
@@ -10,16 +10,20 @@ import type { Clock } from "../core/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Trace } from "../observe/trace.ts";
 import type { Policy } from "../policy/policy.ts";
+import type { Access } from "../serve/access.ts";
 import { Content } from "../serve/content.ts";
 import type { Handler } from "../serve/exchange.ts";
+import type { Offline } from "../serve/offline.ts";
 import { observed } from "../serve/observed.ts";
 import { pass } from "../serve/pass.ts";
 import type { PushParts } from "../serve/push.ts";
+import { RecentRefusals } from "../serve/recent-refusals.ts";
 import { createForwardHandler, createRegistryHandler } from "../serve/registry.ts";
 import { TagRecords } from "../serve/tag-records.ts";
 import { Tags } from "../serve/tag.ts";
 import type { Fetch } from "../upstream/types.ts";
 import type { Cache } from "./cache.ts";
+import type { Coalesce } from "./coalesce.ts";
 import type { Inspectors } from "./inspectors.ts";
 
 export interface HandlerNeeds {
@@ -27,6 +31,9 @@ export interface HandlerNeeds {
   readonly policy: Policy;
   readonly cache: Cache;
   readonly fetch: Fetch;
+  readonly access: Access;
+  readonly offline: Offline;
+  readonly coalesce: Coalesce;
   readonly clock: Clock;
   readonly log: Log;
   readonly record: (trace: Trace) => void;
@@ -41,17 +48,19 @@ export interface Handlers {
 }
 
 export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
-  const { credentials, policy, cache, fetch, clock, log, record, inspectors } = needs;
+  const { credentials, policy, cache, fetch, access, offline, coalesce, clock, log, record, inspectors } = needs;
   const { store, records, flights } = cache;
   const content = new Content({
     store,
     records,
     flights,
     fetch,
+    access,
     clock,
     pass: (exchange, origin, request) => pass({ fetch }, exchange, origin, request, "follow"),
   });
   const tagRecords = new TagRecords(records);
+  const refusals = new RecentRefusals(clock);
   const tags = new Tags({
     store,
     records,
@@ -59,8 +68,11 @@ export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
     fetch,
     clock,
     content,
-    coalesce: createCoalesce(),
-    judge: (known, ttl, now) => judgeTag({ record: known, ttl, now }),
+    access,
+    refusals,
+    coalesce,
+    judge: (known, ttl) => judge(config, known, ttl, clock.now()),
+    mayServeStale: (known, ttl) => mayServeStale({ record: known, ttl, now: clock.now() }, config.staleIfError),
   });
   const buffer = config.proxyRequestBuffering ? bufferIn(spoolDirectory(cache.directory)) : undefined;
   const parts = {
@@ -68,6 +80,11 @@ export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
     buffer,
     records,
     tagRecords,
+    changed: (origin: Origin, repository: string) => {
+      access.changed(origin, repository);
+      refusals.forget({ origin, repository });
+    },
+    offline,
     injectOnPush: config.injectOnPush,
     holdsCredential: (origin: Origin) => credentials(origin) !== undefined,
     decide: policy.decide,
@@ -86,15 +103,16 @@ export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
   };
 }
 
-/** One table for all kinds of work: a key names its kind, so that what is shared under it is of one type. */
-function createCoalesce(): <T>(
-  key: string,
-  signal: AbortSignal,
-  work: (signal: AbortSignal) => Promise<T>,
-) => Promise<T> {
-  const coalescer = new Coalescer<unknown>();
-  return async <T>(key: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) =>
-    (await coalescer.run(key, work, signal)) as T;
+/** Whether a tag is served at once, served and checked afterwards, or checked first. */
+function judge(
+  config: Config,
+  record: CacheRecord | undefined,
+  ttl: number,
+  now: number,
+): "absent" | "fresh" | "updating" | "expired" {
+  const verdict = judgeTag({ record, ttl, now });
+  const grace = config.staleWhileRevalidate;
+  return verdict === "expired" && judgeTag({ record, ttl: ttl + grace, now }) === "fresh" ? "updating" : verdict;
 }
 
 function bufferIn(directory: string): NonNullable<PushParts["buffer"]> {

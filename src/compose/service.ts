@@ -11,8 +11,11 @@ import { createRecent } from "../observe/recent.ts";
 import { createRecorder } from "../observe/record.ts";
 import type { Trace } from "../observe/trace.ts";
 import { compilePolicy } from "../policy/policy.ts";
+import { createAccess, openIdentities } from "./access.ts";
 import { createAdminHandler } from "./admin.ts";
 import { openCache } from "./cache.ts";
+import { createCoalesce } from "./coalesce.ts";
+import { createGuard } from "./guard.ts";
 import { createHandlers } from "./handlers.ts";
 import { createInspectors } from "./inspectors.ts";
 import { listenerOptions, ownAuthority, policyOptions } from "./options.ts";
@@ -48,28 +51,20 @@ export async function compose(config: Config, { log, version, clock = systemCloc
     cacheEntries: () => cache.evictor.count(),
     connections: () => listener.connections(),
     tunnels: () => listener.tunnels(),
+    breakers: () => guard.breaker.list(),
+    quotas: () => guard.quotas.list(),
   });
   const inspectors = createInspectors(config, clock);
   const credentials = createCredentials(config.authRegistries);
-  const upstream = await openUpstream(config, {
-    credentials,
-    policy,
-    clock,
-    log,
-    metrics,
-    seen: inspectors.seenUpstream,
-  });
+  const identities = await openIdentities(config, clock);
+  const guard = createGuard({ clock, log, ...identities });
+  const seen = inspectors.seenUpstream;
+  const upstream = await openUpstream(config, { credentials, guard, policy, clock, log, metrics, seen });
+  const coalesce = createCoalesce();
+  const needs = { identities, credentials, policy, cache, upstream, coalesce, clock, log };
+  const { fetch, access, offline } = createAccess(config, needs);
   const record = createRecorder(log, [metrics.observe, recent.add, handshakeCounter(metrics)]);
-  const handlers = createHandlers(config, {
-    credentials,
-    policy,
-    cache,
-    fetch: upstream.fetch,
-    clock,
-    log,
-    record,
-    inspectors,
-  });
+  const handlers = createHandlers(config, { ...needs, fetch, access, offline, record, inspectors });
   const listener = createListener(listenerOptions(config, clock), {
     ...policy,
     contextFor: leaves.contextFor,

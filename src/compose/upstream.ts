@@ -11,9 +11,11 @@ import type { Metrics } from "../observe/metrics.ts";
 import type { HttpEvent } from "../observe/redact.ts";
 import type { Policy } from "../policy/policy.ts";
 import { createUpstream, type HopSeen, type Upstream } from "../upstream/client.ts";
+import type { Guard } from "./guard.ts";
 
 export interface UpstreamNeeds {
   readonly credentials: Credentials;
+  readonly guard: Guard;
   readonly policy: Policy;
   readonly clock: Clock;
   readonly log: Log;
@@ -24,7 +26,7 @@ export interface UpstreamNeeds {
 
 export async function openUpstream(
   config: Config,
-  { credentials, policy, clock, log, metrics, seen }: UpstreamNeeds,
+  { credentials, guard, policy, clock, log, metrics, seen }: UpstreamNeeds,
 ): Promise<Upstream> {
   const { httpsProxy, httpProxy, allProxy, noProxy } = config;
   const upstream = createUpstream({
@@ -42,8 +44,10 @@ export async function openUpstream(
     },
     timeouts: { readMs: config.proxyReadTimeout, sendMs: config.proxySendTimeout },
     authorizer: (send, isPlain) => createAuthorizer({ credentials, send, isPlain, clock, log }),
+    breaker: guard.breaker,
     onHop: (hop) => {
-      metrics.upstreamAnswered(hop.origin, hop.status);
+      metrics.upstreamAnswered(hop.origin.name, hop.status);
+      guard.quotas.observe(hop.origin, guard.payer(hop), hop.responseHeaders);
       seen?.(eventOf(hop));
     },
   });
@@ -64,8 +68,8 @@ function hostsWith(config: Config, wanted: "insecure" | "plainHttp"): string[] {
   return config.upstreams.filter((entry) => entry[wanted]).map(({ host, port }) => authority(host, port));
 }
 
-function eventOf({ origin, ...hop }: HopSeen): HttpEvent {
-  return { ...hop, host: origin };
+function eventOf({ origin, method, path, status, requestHeaders, responseHeaders, ms }: HopSeen): HttpEvent {
+  return { host: origin.name, method, path, status, requestHeaders, responseHeaders, ms };
 }
 
 async function readRoots(path: string): Promise<string> {

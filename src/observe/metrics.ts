@@ -10,6 +10,17 @@ export interface MetricSources {
   readonly cacheEntries?: () => number;
   readonly connections?: () => number;
   readonly tunnels?: () => number;
+  /** Origins that are not asked because they fail. */
+  readonly breakers?: () => readonly { readonly origin: string; readonly state: string }[];
+  /** What registries say is left of pulls; `payer` holds no credential. */
+  readonly quotas?: () => readonly QuotaLeft[];
+}
+
+export interface QuotaLeft {
+  readonly origin: string;
+  readonly payer: string;
+  readonly limit: number;
+  readonly remaining: number;
 }
 
 export interface MetricsOptions extends MetricSources {
@@ -140,8 +151,37 @@ function declareGauges(registry: Registry, options: MetricsOptions): void {
   gauge("cache_entries", "Blobs and manifests in the cache.", options.cacheEntries);
   gauge("connections", "Connections of clients that are open.", options.connections);
   gauge("tunnels_open", "Blind tunnels that are open.", options.tunnels);
+  declareOrigins(registry, options);
   const info = new Gauge({ name: "entrepot_build_info", help: "1.", labelNames: ["version", "node"], registers });
   info.set({ version: options.version, node: process.version }, 1);
+}
+
+/** Gauges of single origins: of those alone that there is something to say of. */
+function declareOrigins(registry: Registry, { breakers, quotas }: MetricsOptions): void {
+  const registers = [registry];
+  const breaker: Gauge<"origin" | "state"> = new Gauge({
+    name: "entrepot_breaker_open",
+    help: "1 for a registry that is not asked at the moment because it fails; state is open or half-open.",
+    labelNames: ["origin", "state"],
+    registers,
+    collect: () => {
+      breaker.reset();
+      for (const { origin, state } of breakers?.() ?? []) breaker.set({ origin, state }, 1);
+    },
+  });
+  const figures = { quota_limit: "limit", quota_remaining: "remaining" } as const;
+  for (const [name, field] of Object.entries(figures)) {
+    const quota: Gauge<"origin" | "payer"> = new Gauge({
+      name: `entrepot_${name}`,
+      help: `Pulls, as the registry told last: ${field}. payer is anonymous, or a part of the credential's hash.`,
+      labelNames: ["origin", "payer"],
+      registers,
+      collect: () => {
+        quota.reset();
+        for (const { origin, payer, ...left } of quotas?.() ?? []) quota.set({ origin, payer }, left[field]);
+      },
+    });
+  }
 }
 
 function statusClass(status: number | undefined): string {

@@ -1,4 +1,4 @@
-import type { CacheRecord, FillSource, Flight, Flights, Records, Store } from "../cache/types.ts";
+import type { CacheRecord, FillSource, Flight, Flights, Records, Store, Stored } from "../cache/types.ts";
 import type { Body } from "../core/body.ts";
 import type { Digest } from "../core/digest.ts";
 import { EntrepotError } from "../core/errors.ts";
@@ -9,11 +9,15 @@ import { contentRange, parseContentRange } from "../core/range.ts";
 import type { RegistryRequest } from "../core/request.ts";
 import type { CacheStatus, CacheType } from "../observe/trace.ts";
 import type { Fetch, UpstreamResponse } from "../upstream/types.ts";
+import type { Access } from "./access.ts";
 import { askForContent, noteUpstream } from "./ask.ts";
 import { type Plan, planAnswer } from "./conditional.ts";
 import { cacheHeaders, contentHeaders, etagOf } from "./content-headers.ts";
 import type { Exchange } from "./exchange.ts";
+import { identityOf } from "./identity.ts";
 import { Refusal, refusalOf, sendRefusal } from "./refusal.ts";
+import { referencesOf } from "./references.ts";
+import { statedBy } from "./stated.ts";
 import { sendBody, sendHead } from "./write.ts";
 
 export interface ContentParts {
@@ -21,6 +25,7 @@ export interface ContentParts {
   readonly records: Records;
   readonly flights: Flights;
   readonly fetch: Fetch;
+  readonly access: Access;
   readonly clock: { now(): number };
   /** Passes an exchange through uncached, for a machine whose disk fails. */
   readonly pass: (exchange: Exchange, origin: Origin, request: RegistryRequest) => Promise<void>;
@@ -50,40 +55,62 @@ export class Content {
 
   /** `type` is the tier's word for the answer's headers. */
   async serve(exchange: Exchange, origin: Origin, request: DigestRequest, type: CacheType): Promise<void> {
-    const key = contentKey(origin, request.kind, request.digest);
     // Each round ends in an answer, or in a change of the store or the table of flights that the next round sees.
     for (let round = 0; round < 4; round += 1) {
-      const record = await this.#parts.records.get(key);
-      if (record !== undefined && (await this.serveHeld(exchange, record, "HIT", type))) return;
-      const flight = this.#parts.flights.current(request.digest);
-      if (exchange.request.method === "HEAD") {
-        await (flight?.origin === origin.name
-          ? this.#followHead(exchange, flight, type)
-          : this.#passHead(exchange, origin, request, type));
+      const { store, flights } = this.#parts;
+      const flight = flights.current(request.digest);
+      const held = flight === undefined ? await store.stat(request.digest) : undefined;
+      if (flight !== undefined || held !== undefined) {
+        const outcome = await this.#serveKnown({ exchange, origin, request, type, flight, held });
+        if (outcome === "served") return;
+        if (outcome === "pass") break;
+      } else if (exchange.request.method === "HEAD") {
+        await this.#passHead(exchange, origin, request, type);
         return;
-      }
-      if (flight !== undefined && flight.origin !== origin.name) {
-        // On its way from another registry. A digest alone opens nothing: this one is asked.
-        if (!(await this.#admit(exchange, origin, request, type))) return;
-        if (await this.#follow(exchange, origin, request, { flight, leading: false }, type)) return;
-        continue;
-      }
-      const held = flight === undefined ? await this.#parts.store.stat(request.digest) : undefined;
-      if (held !== undefined) {
-        // Brought by another registry.
-        const stated = await this.#admit(exchange, origin, request, type);
-        if (stated === undefined) return;
-        if (stated.size !== held.size) break;
-        await this.#parts.records.put(key, stated).catch(() => undefined);
-        continue;
-      }
-      const joined = this.#parts.flights.join(request.digest, origin.name, (offset, signal) =>
-        this.#open(exchange, origin, request, offset, signal),
-      );
-      if (joined.leading) void this.#remember(key, joined.flight);
-      if (await this.#follow(exchange, origin, request, joined, type)) return;
+      } else if (await this.#lead(exchange, origin, request, type)) return;
     }
     await this.#parts.pass(exchange, origin, request);
+  }
+
+  /** What is held, or on its way, goes to whom its registry would serve: a digest alone opens nothing. */
+  async #serveKnown({ exchange, origin, request, type, flight, held }: Known): Promise<"served" | "again" | "pass"> {
+    const { access, records, clock } = this.#parts;
+    const key = contentKey(origin, request.kind, request.digest);
+    const known = await records.get(key);
+    // Bytes that another registry brought are not this one's word for what they are.
+    const stated = known === undefined && flight?.origin !== origin.name;
+    // What was recorded was proven; a file of another size is damaged.
+    const size = known?.size ?? held?.size;
+    const admission = await access.admit(exchange, origin, request, { size, stated });
+    if (admission === "pass") return "pass";
+    if (admission instanceof Refusal) {
+      sendRefusal(exchange, admission, cacheHeaders(exchange, "MISS", type));
+      return "served";
+    }
+    if (flight !== undefined) {
+      if (exchange.request.method === "HEAD") {
+        await this.#followHead(exchange, flight, type);
+        return "served";
+      }
+      return (await this.#follow(exchange, origin, request, { flight, leading: false }, type)) ? "served" : "again";
+    }
+    const mediaType = known?.mediaType ?? admission.stated?.mediaType ?? blobMediaType;
+    const record = { digest: request.digest, mediaType, size: size ?? 0, checked: clock.now() };
+    if (known === undefined) await records.put(key, record).catch(() => undefined);
+    return (await this.serveHeld(exchange, record, "HIT", type)) ? "served" : "again";
+  }
+
+  /** Nobody has it: this request fetches it, and who asks meanwhile follows. False where there is something else to look at. */
+  async #lead(exchange: Exchange, origin: Origin, request: DigestRequest, type: CacheType): Promise<boolean> {
+    const { flights, access } = this.#parts;
+    const joined = flights.join(request.digest, origin.name, (offset, signal, validator) =>
+      this.#open(exchange, origin, request, { offset, signal, validator }),
+    );
+    // Another was faster. What he fetches, or has fetched, is not ours to take unasked.
+    if (!joined.leading) return false;
+    access.leading(exchange, origin, request, joined.flight.head);
+    void this.#remember(origin, request, joined.flight);
+    return this.#follow(exchange, origin, request, joined, type);
   }
 
   /** Answers from the store; false where the content is gone. */
@@ -185,91 +212,102 @@ export class Content {
 
   /** The leader is given what its own request was answered; a follower only where it would have sent the same. */
   #passRefusal(exchange: Exchange, refusal: Refusal, leading: boolean, type: CacheType): boolean {
-    if (!leading && refusal.authorization !== exchange.request.headers.authorization) return false;
+    if (!leading && refusal.identity !== identityOf(exchange.request.headers).text) return false;
     sendRefusal(exchange, refusal, cacheHeaders(exchange, "MISS", type));
     return true;
   }
 
-  /** What a flight calls for bytes from `offset` on. */
-  async #open(
-    exchange: Exchange,
-    origin: Origin,
-    request: DigestRequest,
-    offset: number,
-    signal: AbortSignal,
-  ): Promise<FillSource> {
-    const { store, fetch } = this.#parts;
+  /** What a flight calls for bytes from an offset on. */
+  async #open(exchange: Exchange, origin: Origin, request: DigestRequest, rest: Rest): Promise<FillSource> {
+    const { store, fetch, access } = this.#parts;
+    const { offset, signal, validator } = rest;
     if (offset === 0 && (await store.stat(request.digest)) !== undefined) throw new AlreadyHeld();
     const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
+    if (offset > 0 && validator !== undefined) headers["if-range"] = validator;
     const response = await fetch(askForContent(exchange, { origin, request, signal, method: "GET", headers }));
     noteUpstream(exchange, response);
-    if (offset > 0 && response.status !== 200 && response.status !== 206) {
-      response.body.destroy();
-      throw new EntrepotError(
-        "UPSTREAM_PROTOCOL",
-        `The registry answered ${response.status} when asked for the rest of a blob.`,
-      );
-    }
-    if (response.status !== 200 && response.status !== 206) {
-      throw await refusalOf(response, exchange.request.headers.authorization);
-    }
-    return sourceOf(response);
+    const given = response.status === 200 || response.status === 206;
+    // That it belongs there is the registry's word, as it is in the answer to a HEAD, whatever becomes of the bytes.
+    await access.learn(exchange, origin, request, response, given ? request.digest : undefined);
+    if (given) return sourceOf(response);
+    if (offset === 0) throw await refusalOf(response, identityOf(exchange.request.headers).text);
+    response.body.destroy();
+    const problem = `The registry answered ${response.status} when asked for the rest of a blob.`;
+    // RFC 9110 §15.5.17: it has no such byte, so that what it has is shorter than it said. The others may pass.
+    if (response.status === 416) throw new EntrepotError("UPSTREAM_WRONG_LENGTH", problem);
+    throw new EntrepotError("UPSTREAM_UNREACHABLE", problem);
   }
 
   /** Once the bytes are proven: what an upstream announced and did not send is never a fact. */
-  async #remember(key: string, flight: Flight): Promise<void> {
-    const { store, records, clock } = this.#parts;
+  async #remember(origin: Origin, request: DigestRequest, flight: Flight): Promise<void> {
+    const { store, records, clock, access } = this.#parts;
     try {
       await flight.done;
       const { mediaType, size: announced } = await flight.head;
       const size = announced ?? (await store.stat(flight.digest))?.size;
-      if (size !== undefined) await records.put(key, { digest: flight.digest, mediaType, size, checked: clock.now() });
+      if (size === undefined) return;
+      const record = { digest: flight.digest, mediaType, size, checked: clock.now() };
+      const key = contentKey(origin, request.kind, request.digest);
+      await Promise.all([records.put(key, record), access.fetched(origin, request.repository, request.digest)]);
+      if (request.kind === "manifest") await this.#rememberReferences(origin, request);
     } catch {
       // Whoever follows the flight is told; a record that could not be written costs a HEAD later.
     }
   }
 
-  /** Asks this origin by HEAD whether the requester may have the digest; where not, its refusal is the answer. */
-  async #admit(
-    exchange: Exchange,
-    origin: Origin,
-    request: DigestRequest,
-    type: CacheType,
-  ): Promise<CacheRecord | undefined> {
-    const { record, refusal } = await this.#head(exchange, origin, request);
-    if (record === undefined) sendRefusal(exchange, refusal, cacheHeaders(exchange, "MISS", type));
-    return record;
+  /** What a manifest of a repository refers to belongs to that repository. */
+  async #rememberReferences(origin: Origin, request: DigestRequest): Promise<void> {
+    const body = await this.#parts.store.find(request.digest);
+    body?.close();
+    if (body?.bytes !== undefined) await this.noteReferences(origin, request.repository, body.bytes);
   }
 
+  async noteReferences(origin: Origin, repository: string, manifest: Buffer): Promise<void> {
+    await this.#parts.access.referenced(origin, repository, referencesOf(manifest));
+  }
+
+  /** A HEAD for what is not here stays one. */
   async #passHead(exchange: Exchange, origin: Origin, request: DigestRequest, type: CacheType): Promise<void> {
-    const record = await this.#admit(exchange, origin, request, type);
-    if (record !== undefined) this.sendHeadOf(exchange, record, "MISS", type);
-  }
-
-  async #head(
-    exchange: Exchange,
-    origin: Origin,
-    request: DigestRequest,
-  ): Promise<{ record?: CacheRecord; refusal: Refusal }> {
-    const { fetch, clock } = this.#parts;
+    const { fetch, access } = this.#parts;
     const response = await fetch(askForContent(exchange, { origin, request, signal: exchange.signal, method: "HEAD" }));
     noteUpstream(exchange, response);
-    const refusal = await refusalOf(response, exchange.request.headers.authorization);
-    const size = contentLength(response.headers);
-    if (response.status !== 200 || size === undefined) return { refusal };
-    const mediaType = first(response.headers["content-type"]) ?? blobMediaType;
-    return { record: { digest: request.digest, mediaType, size, checked: clock.now() }, refusal };
+    const answer = await refusalOf(response);
+    const { size, mediaType } = statedBy(response);
+    await access.learn(exchange, origin, request, response, response.status === 200 ? request.digest : undefined);
+    if (response.status !== 200 || size === undefined) {
+      sendRefusal(exchange, answer, cacheHeaders(exchange, "MISS", type));
+    } else this.sendHeadOf(exchange, { digest: request.digest, mediaType, size }, "MISS", type);
   }
+}
+
+/** A request, and where what it asks for is. */
+interface Known {
+  readonly exchange: Exchange;
+  readonly origin: Origin;
+  readonly request: DigestRequest;
+  readonly type: CacheType;
+  readonly flight: Flight | undefined;
+  readonly held: Stored | undefined;
+}
+
+/** The part of a blob that a flight still needs. */
+interface Rest {
+  readonly offset: number;
+  readonly signal: AbortSignal;
+  readonly validator: string | undefined;
 }
 
 function sourceOf(response: UpstreamResponse): FillSource {
   const mediaType = first(response.headers["content-type"]) ?? blobMediaType;
   const length = contentLength(response.headers);
-  if (response.status === 200) return { size: length, mediaType, offset: 0, body: response.body };
+  // A weak tag does not say that the bytes are the same.
+  const etag = first(response.headers.etag);
+  const validator = etag?.startsWith('"') === true ? etag : undefined;
+  if (response.status === 200) return { size: length, mediaType, validator, offset: 0, body: response.body };
   const range = parseContentRange(first(response.headers["content-range"]));
   if (range === undefined) {
     response.body.destroy();
     throw new EntrepotError("UPSTREAM_PROTOCOL", "The registry answered 206 without a Content-Range that can be read.");
   }
-  return { size: range.size, mediaType, offset: range.first, body: response.body };
+  return { size: range.size, mediaType, validator, offset: range.first, body: response.body };
 }

@@ -28,6 +28,8 @@ export interface PushParts {
   readonly buffer: ((body: Readable, signal: AbortSignal) => Promise<BufferedUpload>) | undefined;
   readonly records: Records;
   readonly tagRecords: TagRecords;
+  /** Called once a push or a deletion was accepted: what was refused of the repository before may be there now. */
+  readonly changed: (origin: Origin, repository: string) => void;
   /** INJECT_ON_PUSH. */
   readonly injectOnPush: boolean;
   /** Whether we hold a credential for an origin. */
@@ -61,7 +63,10 @@ export async function push(
       }),
     );
     noteUpstream(exchange, response);
-    if (response.status < 300) await forgetManifest(parts, origin, request);
+    if (response.status < 300) {
+      await forgetManifest(parts, origin, request);
+      if ("repository" in request) parts.changed(origin, request.repository);
+    }
     const added = cacheHeaders(exchange, "BYPASS", "unknown");
     if (response.status === 401 && wouldHelp(parts, exchange, origin)) {
       response.body.destroy();

@@ -13,22 +13,22 @@ export class Refusal extends Error {
   readonly status: number;
   readonly headers: Record<string, string | string[]>;
   readonly body: Buffer;
-  /** Of the requester whose request was refused; another's may be accepted. */
-  readonly authorization: string | undefined;
+  /** Who was refused, where that matters (Identity.text, a secret); another may be accepted. */
+  readonly identity: string | undefined;
 
-  constructor(response: UpstreamResponse, body: Buffer, authorization: string | undefined) {
+  constructor(response: UpstreamResponse, body: Buffer, identity?: string) {
     super(`The upstream answered ${response.status}.`);
     this.name = "Refusal";
     this.status = response.status;
     this.headers = endToEnd(response.headers);
     this.body = body;
-    this.authorization = authorization;
+    this.identity = identity;
   }
 }
 
 /** Reads an answer that is not the content asked for to its end, and makes it a Refusal. */
-export async function refusalOf(response: UpstreamResponse, authorization: string | undefined): Promise<Refusal> {
-  return new Refusal(response, await readUpTo(response, largestRefusal), authorization);
+export async function refusalOf(response: UpstreamResponse, identity?: string): Promise<Refusal> {
+  return new Refusal(response, await readUpTo(response, largestRefusal), identity);
 }
 
 /** At most `limit` bytes of a body; the rest is not waited for. */

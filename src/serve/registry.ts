@@ -6,6 +6,7 @@ import type { Decision } from "../policy/decide.ts";
 import type { Content } from "./content.ts";
 import { cacheHeaders } from "./content-headers.ts";
 import type { Exchange, Handler } from "./exchange.ts";
+import type { Offline } from "./offline.ts";
 import { forward, pass } from "./pass.ts";
 import { push, type PushParts } from "./push.ts";
 import type { Tags } from "./tag.ts";
@@ -15,6 +16,7 @@ export interface RegistryParts extends PushParts {
   readonly decide: (method: string, request: RegistryRequest) => Decision;
   readonly content: Content;
   readonly tags: Tags;
+  readonly offline: Offline;
   readonly log: Log;
 }
 
@@ -33,7 +35,9 @@ export function createRegistryHandler(parts: RegistryParts): Handler {
           await pull(parts, exchange, origin, decision);
           return;
         case "pass":
-          await pass(parts, exchange, origin, request, decision.redirects);
+          await ((await parts.offline.isFor(exchange, origin, request))
+            ? parts.offline.serve(exchange, origin, request)
+            : pass(parts, exchange, origin, request, decision.redirects));
           return;
         case "push":
           await push(parts, exchange, origin, request);

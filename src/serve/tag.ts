@@ -8,16 +8,26 @@ import type { Origin } from "../core/origin.ts";
 import type { RegistryRequest } from "../core/request.ts";
 import type { CacheStatus, CacheType } from "../observe/trace.ts";
 import type { Tier } from "../policy/tiers.ts";
+import { systemAlarm, withPatience } from "../upstream/patience.ts";
 import type { Fetch, UpstreamResponse } from "../upstream/types.ts";
+import type { Access } from "./access.ts";
 import { askForContent, noteUpstream } from "./ask.ts";
 import { type Content, contentKey } from "./content.ts";
 import { cacheHeaders, etagOf } from "./content-headers.ts";
 import type { Exchange } from "./exchange.ts";
 import type { TagName, TagRecords } from "./tag-records.ts";
+import { identityOf } from "./identity.ts";
+import { isOutage } from "./outage.ts";
+import type { RecentRefusals } from "./recent-refusals.ts";
 import { readUpTo, Refusal, refusalOf, sendRefusal } from "./refusal.ts";
 
 /** A manifest that is larger is not one; OCI distribution 1.1, "Pushing Manifests", asks registries for 4 MiB. Bytes. */
 const largestManifest = 32 * 1024 * 1024;
+
+/** How long a registry is waited for where there is something to serve without it, milliseconds. */
+const patience = 5000;
+/** How long a check in the background may take, milliseconds. */
+const refreshLimit = 30_000;
 
 export interface TagParts {
   readonly store: Store;
@@ -28,7 +38,12 @@ export interface TagParts {
   readonly content: Content;
   /** One piece of work at a time for a key; all who ask meanwhile share its outcome. */
   readonly coalesce: <T>(key: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
-  readonly judge: (record: CacheRecord | undefined, ttl: number, now: number) => "absent" | "fresh" | "expired";
+  readonly access: Access;
+  readonly refusals: RecentRefusals;
+  /** updating: past its time, but to be served at once and checked afterwards. `ttl` in milliseconds. */
+  readonly judge: (record: CacheRecord | undefined, ttl: number) => "absent" | "fresh" | "updating" | "expired";
+  /** Whether a record may stand in for a registry that cannot be asked. */
+  readonly mayServeStale: (record: CacheRecord, ttl: number) => boolean;
 }
 
 export type TagRequest = Extract<RegistryRequest, { tag: string }>;
@@ -47,31 +62,61 @@ export class Tags {
   }
 
   async serve(exchange: Exchange, origin: Origin, request: TagRequest, tier: Tier): Promise<void> {
-    const { tags, judge, clock } = this.#parts;
+    const { tags, judge, refusals } = this.#parts;
     const name: TagName = { origin, repository: request.repository, tag: request.tag };
     const pull: TagPull = { exchange, origin, request, name, type: tier.type };
     const known = await tags.get(name, exchange.request.headers.accept);
-    const verdict = judge(known, tier.ttl, clock.now());
+    const verdict = judge(known, tier.ttl);
     try {
-      const isHead = exchange.request.method === "HEAD";
-      if (known !== undefined && verdict === "fresh") {
-        // A manifest that was deleted by its digest is not held any more, under whatever tags it was known: a HEAD is not to find it either.
-        const isGone = isHead && !(await this.#isHeld(origin, known));
-        if (!isGone && (await this.#answer(pull, known, "HIT"))) return;
+      if (known !== undefined && verdict === "fresh" && (await this.#answerAdmitted(pull, known, "HIT"))) return;
+      if (known !== undefined && verdict === "updating" && (await this.#answerAdmitted(pull, known, "UPDATING"))) {
+        this.#refresh(pull);
+        return;
       }
-      await (isHead ? this.#askHead(pull, known) : this.#askBody(pull, known));
+      const refused = refusals.get(workKey("any", pull));
+      if (refused !== undefined) throw refused;
+      await (exchange.request.method === "HEAD" ? this.#askHead(pull, known) : this.#askBody(pull, known));
     } catch (error) {
       if (exchange.response.headersSent) throw error;
-      if (known !== undefined && isOutage(error) && (await this.#answer(pull, known, "STALE"))) return;
+      if (known !== undefined && isOutage(error) && (await this.#answerStale(pull, known, tier.ttl))) return;
       if (!(error instanceof Refusal)) throw error;
       if (error.status === 404) await tags.forget(name);
+      refusals.put(workKey("any", pull), { origin, repository: request.repository }, error);
       sendRefusal(exchange, error, cacheHeaders(exchange, "MISS", tier.type));
     }
   }
 
+  /** Answers from what is held, to whom the registry would serve it; false where it has to be asked after all. */
+  async #answerAdmitted(pull: TagPull, known: CacheRecord, status: CacheStatus): Promise<boolean> {
+    // Without its manifest a tag is only a rumour: it may have been deleted through us, by its digest.
+    if (!(await this.#isHeld(pull.origin, known))) return false;
+    const admission = await this.#parts.access.admit(pull.exchange, pull.origin, pull.request);
+    if (admission === "pass") return false;
+    if (admission instanceof Refusal) {
+      sendRefusal(pull.exchange, admission, cacheHeaders(pull.exchange, "MISS", pull.type));
+      return true;
+    }
+    // Asked for the right to read, the registry happened to say that the tag has moved.
+    const moved = admission.stated?.digest !== undefined && admission.stated.digest !== known.digest;
+    return !moved && this.#answer(pull, known, status);
+  }
+
+  /** An outage does not stop a pull, of those who may be served without asking. */
+  async #answerStale(pull: TagPull, known: CacheRecord, ttl: number): Promise<boolean> {
+    const { access, mayServeStale } = this.#parts;
+    if (!mayServeStale(known, ttl) || !(await access.admitsInOutage(pull.exchange, pull.origin, pull.request)))
+      return false;
+    return this.#answer(pull, known, "STALE");
+  }
+
+  /** Behind an answer that was served at once: what the tag is now. Nobody waits for it. */
+  #refresh(pull: TagPull): void {
+    this.#head(pull, AbortSignal.timeout(refreshLimit), undefined).catch(() => undefined);
+  }
+
   /** A client's HEAD stays one; an answer without digest or length is passed on as it is. */
   async #askHead(pull: TagPull, known: CacheRecord | undefined): Promise<void> {
-    const resolved = await this.#head(pull);
+    const resolved = await this.#head(pull, pull.exchange.signal, known && patience);
     if (resolved.record === undefined) throw resolved.unusable;
     await this.#answer(pull, resolved.record, statusOf(known, resolved.record));
   }
@@ -79,7 +124,7 @@ export class Tags {
   /** What is held is confirmed by HEAD; a body is fetched only where the tag has moved to one that is not held. */
   async #askBody(pull: TagPull, known: CacheRecord | undefined): Promise<void> {
     const held = known !== undefined && (await this.#isHeld(pull.origin, known)) ? known : undefined;
-    const resolved = held === undefined ? undefined : await this.#head(pull);
+    const resolved = held === undefined ? undefined : await this.#head(pull, pull.exchange.signal, patience);
     if (resolved?.record !== undefined && (await this.#answer(pull, resolved.record, statusOf(known, resolved.record))))
       return;
     const { record, bytes } = await this.#get(pull, held);
@@ -114,16 +159,19 @@ export class Tags {
   }
 
   /** HEAD upstream: free of Docker Hub's pull quota. */
-  #head(pull: TagPull): Promise<Resolved> {
-    const { exchange, name } = pull;
-    const { authorization, accept } = exchange.request.headers;
-    return this.#parts.coalesce(workKey("HEAD", pull), exchange.signal, async (signal) => {
-      const response = await this.#parts.fetch(askForContent(exchange, { ...pull, signal, method: "HEAD" }));
+  #head(pull: TagPull, limit: AbortSignal, milliseconds: number | undefined): Promise<Resolved> {
+    const { exchange, name, origin } = pull;
+    const { accept } = exchange.request.headers;
+    return this.#parts.coalesce(workKey("HEAD", pull), limit, async (whole) => {
+      const response = await withPatience({ host: origin.host, signal: whole, milliseconds }, systemAlarm, (signal) =>
+        this.#parts.fetch(askForContent(exchange, { ...pull, signal, method: "HEAD" })),
+      );
       noteUpstream(exchange, response);
-      const answer = await refusalOf(response, authorization);
+      const answer = await refusalOf(response);
+      const record = response.status === 200 ? this.#recordOf(response) : undefined;
+      await this.#parts.access.learn(exchange, pull.origin, pull.request, response, record?.digest);
       if (response.status === 405 || response.status === 501) return { unusable: answer };
       if (response.status !== 200) throw answer;
-      const record = this.#recordOf(response);
       if (record === undefined) return { unusable: answer };
       await this.#parts.tags.put(name, accept, record);
       return { record };
@@ -133,8 +181,8 @@ export class Tags {
   /** GET upstream; conditional where a body is held (RFC 9110 §13.1.2: registries use the quoted digest as the ETag). */
   #get(pull: TagPull, held: CacheRecord | undefined): Promise<Extract<Resolved, { record: CacheRecord }>> {
     const { exchange, origin, name } = pull;
-    const { authorization, accept } = exchange.request.headers;
-    const { fetch, store, records, tags, clock } = this.#parts;
+    const { accept } = exchange.request.headers;
+    const { fetch, store, records, tags, clock, access } = this.#parts;
     return this.#parts.coalesce(workKey("GET", pull), exchange.signal, async (signal) => {
       const headers: Record<string, string> = held === undefined ? {} : { "if-none-match": etagOf(held.digest) };
       const response = await fetch(askForContent(exchange, { ...pull, signal, method: "GET", headers }));
@@ -142,10 +190,14 @@ export class Tags {
       if (response.status === 304 && held !== undefined) {
         response.body.resume();
         const record = { ...held, checked: clock.now() };
+        await access.learn(exchange, origin, pull.request, response, held.digest);
         await tags.put(name, accept, record);
         return { record };
       }
-      if (response.status !== 200) throw await refusalOf(response, authorization);
+      if (response.status !== 200) {
+        await access.learn(exchange, origin, pull.request, response);
+        throw await refusalOf(response);
+      }
       const bytes = await readUpTo(response, largestManifest);
       if (bytes.length === largestManifest) {
         throw new EntrepotError("UPSTREAM_PROTOCOL", "The registry sent a manifest of 32 MiB or more.");
@@ -157,6 +209,8 @@ export class Tags {
         store.put(digest, bytes),
         records.put(contentKey(origin, "manifest", digest), record),
         tags.put(name, accept, record),
+        access.learn(exchange, origin, pull.request, response, digest),
+        this.#parts.content.noteReferences(origin, pull.request.repository, bytes),
       ]);
       return { record, bytes };
     });
@@ -180,9 +234,10 @@ interface TagPull {
 }
 
 /** Work is shared by those who would get the same answer: with the same Accept and the same credential. */
-function workKey(method: "GET" | "HEAD", { exchange, name }: TagPull): string {
-  const { accept, authorization } = exchange.request.headers;
-  return [method, name.origin.name, name.repository, name.tag, acceptKey(accept), authorization ?? ""].join("|");
+function workKey(method: "GET" | "HEAD" | "any", { exchange, name }: TagPull): string {
+  const { headers } = exchange.request;
+  const identity = identityOf(headers).text ?? "";
+  return [method, name.origin.name, name.repository, name.tag, acceptKey(headers.accept), identity].join("|");
 }
 
 function statusOf(known: CacheRecord | undefined, now: CacheRecord, same: CacheStatus = "REVALIDATED"): CacheStatus {
@@ -220,10 +275,4 @@ function mediaTypeOf(response: UpstreamResponse, bytes: Buffer): string {
     // Not JSON: what the registry said stands.
   }
   return said ?? "application/vnd.docker.distribution.manifest.v1+prettyjws";
-}
-
-/** An upstream that cannot be asked, or says that it cannot answer now: no word about the tag. */
-function isOutage(error: unknown): boolean {
-  if (error instanceof Refusal) return error.status === 429 || error.status >= 500;
-  return error instanceof EntrepotError && error.code.startsWith("UPSTREAM_") && error.code !== "UPSTREAM_WRONG_DIGEST";
 }

@@ -54,6 +54,7 @@ export function sendError(exchange: Exchange, thrown: unknown, headers: Response
   const { response, trace } = exchange;
   trace.error = error.code;
   trace.problem = error.message;
+  const wait = retryAfterOf(error);
   if (response.headersSent) {
     if (!response.writableFinished) response.destroy();
     return error;
@@ -61,10 +62,21 @@ export function sendError(exchange: Exchange, thrown: unknown, headers: Response
   sendBytes(
     exchange,
     error.status,
-    { "content-type": "application/json", "docker-distribution-api-version": "registry/2.0", ...headers },
+    {
+      "content-type": "application/json",
+      "docker-distribution-api-version": "registry/2.0",
+      ...(wait !== undefined && { "retry-after": wait }),
+      ...headers,
+    },
     ociErrorBody(error),
   );
   return error;
+}
+
+/** Seconds, where the error knows when it is worth trying again (RFC 9110 §10.2.3). */
+function retryAfterOf({ detail }: EntrepotError): number | undefined {
+  const told = typeof detail === "object" && detail !== null && "retryAfter" in detail ? detail.retryAfter : undefined;
+  return typeof told === "number" ? told : undefined;
 }
 
 /**

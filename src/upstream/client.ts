@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { contentLength } from "../core/headers.ts";
 import type { Origin } from "../core/origin.ts";
+import type { Breaker } from "./breaker.ts";
 import { type DialerOptions, createDialer } from "./dialer.ts";
 import { type Place, createItinerary, nextPlace, sameOrigin } from "./redirect.ts";
 import { type HopAnswer, type Send, type SendTimeouts, createSend } from "./send.ts";
@@ -10,8 +11,9 @@ import type { Answered, Authorizer, Fetch, UpstreamRequest, UpstreamResponse } f
 /** One request and the head of its answer, for metrics and the inspector, which redacts the headers. */
 export interface HopSeen {
   readonly method: string;
-  /** Name of the origin. */
-  readonly origin: string;
+  readonly origin: Origin;
+  /** The Authorization that was sent; never to be shown. */
+  readonly authorization: string | undefined;
   /** Without its query, which may be signed. */
   readonly path: string;
   readonly status: number;
@@ -29,24 +31,32 @@ export interface UpstreamOptions {
   /** Makes what answers for credentials, given a fetch without redirects and credentials for its token exchanges. */
   readonly authorizer: (bare: Fetch, isPlain: (origin: Origin) => boolean) => Authorizer;
   readonly onHop?: (hop: HopSeen) => void;
+  /** Keeps requests from hosts that are known to fail; for each host on the way, so that a dead CDN does not shut its registry. */
+  readonly breaker?: Breaker;
 }
 
 export interface Upstream {
   readonly fetch: Fetch;
   /** A connection for a blind tunnel; see Dialer. */
   readonly connect: (host: string, port: number, signal: AbortSignal) => Promise<Socket>;
+  /** Whether an origin is spoken to in plain HTTP. */
+  readonly isPlain: (origin: Origin) => boolean;
   close(): void;
 }
 
 /** The way out. Throws CONFIG_INVALID for options that cannot be used. */
 export function createUpstream(options: UpstreamOptions): Upstream {
   const dialer = createDialer(options.dialer);
-  const plain = createSend(dialer, options.timeouts);
+  const sent = createSend(dialer, options.timeouts);
+  const plain =
+    options.breaker?.guard(sent, ({ message }) => ({ status: message.statusCode ?? 0, headers: message.headers })) ??
+    sent;
   const send = options.onHop === undefined ? plain : observed(plain, options.onHop);
   const authorizer = options.authorizer(bareFetch(send), dialer.isPlain);
   return {
     fetch: createFetch(send, authorizer, dialer.isPlain),
     connect: (host, port, signal) => dialer.connect(host, port, signal),
+    isPlain: dialer.isPlain,
     close: () => dialer.close(),
   };
 }
@@ -194,7 +204,8 @@ function observed(send: Send, onHop: (hop: HopSeen) => void): Send {
     const { authorization } = hop;
     onHop({
       method: hop.method,
-      origin: hop.origin.name,
+      origin: hop.origin,
+      authorization: hop.authorization,
       path: hop.path.replace(/\?.*$/s, ""),
       status: answer.message.statusCode ?? 0,
       requestHeaders: authorization === undefined ? hop.headers : { ...hop.headers, authorization },

@@ -31,13 +31,15 @@ t.test(
     const blob = registry.blob("library/app", syntheticBlob("once", 3_000_000));
     t.match(await client.hash(path(blob.digest)), { status: 200, digest: blob.digest, cache: "MISS" });
     t.match(await client.hash(path(blob.digest)), { status: 200, digest: blob.digest, cache: "HIT" });
+    t.equal((await client.hash(path(blob.digest, "library/none"))).status, 404, "a repository that does not have it");
+    registry.blob("library/other", syntheticBlob("once", 3_000_000));
     t.match(await client.hash(path(blob.digest, "library/other")), { status: 200, digest: blob.digest, cache: "HIT" });
-    t.equal(registry.count({ kind: "blob" }), 1);
+    t.equal(registry.count({ kind: "blob", method: "GET" }), 1);
     await proxy.stop();
     const again = await startProxy(t, { upstreams: [registry], directory: proxy.directory });
     const later = again.client(host);
     t.match(await later.hash(path(blob.digest)), { status: 200, digest: blob.digest, cache: "HIT" });
-    t.equal(registry.count({ kind: "blob" }), 1);
+    t.equal(registry.count({ kind: "blob", method: "GET" }), 1);
     t.equal(again.caPem, proxy.caPem, "the same CA");
     later.close();
   },
@@ -216,13 +218,15 @@ t.test("a refusal is passed on as the registry worded it, and not remembered", a
 t.test("the same digest at another registry is that registry's to allow", async (t) => {
   const bytes = uniqueBytes(200_000);
   const [first, second] = [await startRegistry(t, { names: [host] }), await startRegistry(t, { names: ["quay.io"] })];
-  const proxy = await startProxy(t, { upstreams: [first, second] });
+  const clock = { time: Date.now(), now: () => clock.time };
+  const proxy = await startProxy(t, { upstreams: [first, second], clock });
   const [one, other] = [proxy.client(host), proxy.client("quay.io")];
   const blob = first.blob("library/app", bytes);
   await one.hash(path(blob.digest));
   const refused = await other.request(path(blob.digest));
   t.equal(refused.status, 404, "a digest alone opens nothing");
   second.blob("library/app", bytes);
+  clock.time += 5001;
   t.match(await other.hash(path(blob.digest)), { status: 200, digest: blob.digest, cache: "HIT" });
   t.equal(second.count({ kind: "blob", method: "GET" }), 0, "its bytes were here already");
   one.close();

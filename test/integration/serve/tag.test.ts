@@ -62,7 +62,7 @@ t.test("without the manifest cache a tag is confirmed by HEAD at every pull", as
 });
 
 t.test("with it, each tier has its time", async (t) => {
-  const { registry, client, clock } = await stage(t, { ENABLE_MANIFEST_CACHE: "true" });
+  const { registry, client, clock } = await stage(t, { ENABLE_MANIFEST_CACHE: "true", PUBLIC_TTL: "100d" });
   const cases: [tag: string, type: string, ttl: number][] = [
     ["stable", "manifest-primary", 600_000],
     ["1.2.3", "manifest-secondary", 60 * 86_400_000],
@@ -159,13 +159,18 @@ t.test("a cached tag is served while its registry cannot answer", async (t) => {
 });
 
 t.test("a tag that is gone, or is not the requester's, is said to be so by its registry", async (t) => {
-  const { registry, client } = await stage(t);
+  const { registry, client, clock } = await stage(t);
   image(registry, "1");
   await facts(client, "1");
   for (const status of [401, 403, 404]) {
     const end = registry.fault({ kind: "manifest" }, { status });
     t.equal((await facts(client, "1")).status, status);
+    registry.forget();
+    t.equal((await facts(client, "1")).status, status, "and is so for some seconds");
+    t.equal(registry.count(), 0);
     end();
+    clock.time += 5001;
+    t.equal((await facts(client, "1")).status, 200, "never longer");
   }
 });
 

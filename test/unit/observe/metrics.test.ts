@@ -91,3 +91,15 @@ t.test("two instances in one process do not meet, and the process is measured", 
   t.notMatch(await other.text(), "entrepot_requests_total{");
   t.match(one.contentType, /^text\/plain/);
 });
+
+t.test("registries that fail, and what is left of quotas", async (t) => {
+  let failing = [{ origin: "registry-1.docker.io", state: "open" }];
+  const quotas = [{ origin: "registry-1.docker.io", payer: "anonymous", limit: 100, remaining: 7 }];
+  const metrics = createMetrics({ version: "1", process: false, breakers: () => failing, quotas: () => quotas });
+  const text = await metrics.text();
+  t.match(text, 'entrepot_breaker_open{origin="registry-1.docker.io",state="open"} 1');
+  t.match(text, 'entrepot_quota_remaining{origin="registry-1.docker.io",payer="anonymous"} 7');
+  t.match(text, 'entrepot_quota_limit{origin="registry-1.docker.io",payer="anonymous"} 100');
+  failing = [];
+  t.notMatch(await metrics.text(), "entrepot_breaker_open{", "one that answers again is not named any more");
+});

@@ -282,8 +282,14 @@ t.test("every hop is observed, without the query", async (t) => {
   });
   await fetch({ authorization: "Bearer x" });
   t.match(hops, [
-    { method: "GET", origin: `registry.test:${port}`, path: "/start", status: 307, address: `127.0.0.1:${port}` },
-    { method: "GET", origin: `cdn.test:${port}`, path: "/blob", status: 200 },
+    {
+      method: "GET",
+      origin: { name: `registry.test:${port}` },
+      path: "/start",
+      status: 307,
+      address: `127.0.0.1:${port}`,
+    },
+    { method: "GET", origin: { name: `cdn.test:${port}` }, path: "/blob", status: 200 },
   ]);
   t.equal(hops[0]?.requestHeaders["authorization"], "Bearer x");
   t.equal(hops[1]?.requestHeaders["authorization"], undefined);

@@ -1,0 +1,31 @@
+import { type Digest, parseDigest } from "../core/digest.ts";
+
+/** No image has more layers, and no index more platforms; who sends more wants something else. */
+const mostReferences = 1000;
+
+/**
+ * The digests that a manifest or index refers to (OCI image 1.1 §"Image Manifest", §"Image Index"; Docker's have the same fields). Nothing
+ * where the bytes are no such thing.
+ */
+export function referencesOf(manifest: Buffer): Digest[] {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(manifest.toString("utf8"));
+  } catch {
+    return [];
+  }
+  const { config, layers, manifests } = fieldsOf(parsed);
+  const entries = [config, ...listOf(layers), ...listOf(manifests)].slice(0, mostReferences);
+  return entries.flatMap((entry) => {
+    const { digest } = fieldsOf(entry);
+    return (typeof digest === "string" ? parseDigest(digest) : undefined) ?? [];
+  });
+}
+
+function fieldsOf(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+function listOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
