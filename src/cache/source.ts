@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import { EntrepotError } from "../core/errors.ts";
+import { isPourable } from "../core/pourable.ts";
 
 /** One body of the upstream. After `destroy`, or its end, it says nothing more. */
 export class Source {
@@ -42,9 +43,17 @@ export class Source {
     if (!this.#quiet) this.#chunk?.(bytes);
   };
 
+  /** The bytes of a chunk are the receiver's during the call alone: the next ones may come in their place. */
   start(chunk: (bytes: Buffer) => void): void {
-    this.#chunk = chunk;
-    this.#body.on("data", this.#arrived);
+    if (isPourable(this.#body)) {
+      // Holds nothing back that would have to be drained.
+      this.#body.pour((bytes) => {
+        if (!this.#quiet) chunk(bytes);
+      });
+    } else {
+      this.#chunk = chunk;
+      this.#body.on("data", this.#arrived);
+    }
     // One that was paused by whoever handed it over does not flow by itself.
     this.#body.resume();
   }

@@ -224,7 +224,8 @@ export class Content {
     if (offset === 0 && (await store.stat(request.digest)) !== undefined) throw new AlreadyHeld();
     const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
     if (offset > 0 && validator !== undefined) headers["if-range"] = validator;
-    const response = await fetch(askForContent(exchange, { origin, request, signal, method: "GET", headers }));
+    const asked = askForContent(exchange, { origin, request, signal, method: "GET", headers });
+    const response = await fetch({ ...asked, pour: true });
     noteUpstream(exchange, response);
     const given = response.status === 200 || response.status === 206;
     // That it belongs there is the registry's word, as it is in the answer to a HEAD, whatever becomes of the bytes.

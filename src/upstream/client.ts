@@ -1,11 +1,12 @@
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import { contentLength } from "../core/headers.ts";
 import type { Origin } from "../core/origin.ts";
 import type { Breaker } from "./breaker.ts";
 import { type DialerOptions, createDialer } from "./dialer.ts";
+import type { Hop, HopAnswer, Message, SendTimeouts } from "./hop.ts";
 import { type Place, createItinerary, nextPlace, sameOrigin } from "./redirect.ts";
-import { type HopAnswer, type Send, type SendTimeouts, createSend } from "./send.ts";
+import { type Send, createSend } from "./send.ts";
 import type { Answered, Authorizer, Fetch, UpstreamRequest, UpstreamResponse } from "./types.ts";
 
 /** One request and the head of its answer, for metrics and the inspector, which redacts the headers. */
@@ -110,7 +111,7 @@ async function credentials(request: UpstreamRequest, authorizer: Authorizer): Pr
 async function answerChallenge(
   request: UpstreamRequest,
   leg: Leg,
-  message: IncomingMessage,
+  message: Message,
   authorizer: Authorizer,
   asked: Set<string>,
 ): Promise<Answered | undefined> {
@@ -138,7 +139,7 @@ function repeated(leg: Leg, answered: Answered): Leg {
 function redirect(
   request: UpstreamRequest,
   leg: Leg,
-  message: IncomingMessage,
+  message: Message,
   isPlain: (origin: Origin) => boolean,
 ): Leg | undefined {
   if (request.redirects === "pass" || request.body !== undefined) return undefined;
@@ -148,13 +149,14 @@ function redirect(
   return { ...leg, place, strayed: true, authorization: undefined };
 }
 
-function hopOf(request: UpstreamRequest, leg: Leg) {
+function hopOf(request: UpstreamRequest, leg: Leg): Hop {
   const { cookie: _, ...headers } = request.headers;
   return {
     ...leg.place,
     headers: leg.strayed ? headers : request.headers,
     authorization: leg.authorization,
     body: request.body,
+    pour: request.pour,
     signal: request.signal,
   };
 }
@@ -176,7 +178,7 @@ function responseOf(answer: HopAnswer, leg: Leg, attempts: number): UpstreamResp
 /** Longest body that is read to its end for the sake of its connection, in bytes. */
 const worthReading = 64 * 1024;
 
-function discard(message: IncomingMessage): void {
+function discard(message: Message): void {
   message.on("error", () => {});
   if ((contentLength(message.headers) ?? 0) > worthReading) {
     message.destroy();

@@ -6,7 +6,8 @@ import { type EgressOptions, createEgress } from "./egress.ts";
 import { Pool } from "./pool.ts";
 import { connectThrough, createForeignTunnels, proxyAuthorization } from "./proxy-tunnel.ts";
 import { type Resolve, type TcpOptions, openTcp } from "./tcp.ts";
-import { createHandshake } from "./tls.ts";
+import { createTls } from "./tls.ts";
+import { type Wire, WirePool, openWire } from "./wire.ts";
 
 export interface DialerOptions {
   /** HOST_MAP: where to connect instead. SNI, Host and the certificate check stay the name's. Not asked of `forbids`. */
@@ -55,6 +56,8 @@ export interface Route {
 export interface Dialer {
   /** `pooled` false: a connection for this request alone. */
   route(origin: Origin, pooled: boolean): Route;
+  /** Connections to an origin that are read without garbage; undefined where the way leads through an egress proxy. */
+  wires(origin: Origin): WirePool | undefined;
   /** Ends the idle connections to an origin. */
   forget(origin: Origin): void;
   /** Whether it is spoken to in plain HTTP. */
@@ -78,7 +81,8 @@ export function createDialer(options: DialerOptions): Dialer {
   // The operator's own choice of a peer (a proxy, a mapped address) is not the requester's, which policy is about.
   const trusted: TcpOptions = { ...tcp, forbids: () => false };
   const chooseEgress = createEgress(options.egress ?? {});
-  const handshake = createHandshake({ extraRoots: options.extraRoots, highWaterMark });
+  const tls = createTls({ extraRoots: options.extraRoots, highWaterMark });
+  const { handshake } = tls;
   const foreign = createForeignTunnels(tcp, highWaterMark, Math.max(options.connectMs, options.tunnelConnectMs));
   const mapping = new Map(options.hostMap?.map((entry) => [`${entry.host} ${entry.port ?? "any"}`, entry]));
   const insecure = matchHosts(options.insecure);
@@ -135,9 +139,27 @@ export function createDialer(options: DialerOptions): Dialer {
       return plain ? socket : handshake(socket, { host, port, verify: verify && !insecure(host, port) }, limited);
     });
 
+  const openOriginWire = (origin: Origin, signal: AbortSignal): Promise<Wire> =>
+    within(options.connectMs, origin.host, signal, (limited) => {
+      const { host, port } = origin;
+      const plain = isPlain(origin);
+      const peer = place(host, port, plain);
+      const at = peer.mapped ? trusted : tcp;
+      return openWire((onread) =>
+        plain
+          ? openTcp(peer.host, peer.port, at, highWaterMark, limited, onread)
+          : tls.open(
+              { host: peer.host, port: peer.port, tcp: at, onread },
+              { host, port, verify: verify && !insecure(host, port) },
+              limited,
+            ),
+      );
+    });
+
   const idle = { maxIdle: options.maxIdle ?? 32, idleMs: options.idleMs ?? 60_000 };
   const kept = new Pool(openOrigin, { ...idle, keepAlive: true });
   const single = new Pool(openOrigin, { ...idle, keepAlive: false });
+  const wires = new WirePool(openOriginWire, idle);
 
   return {
     isPlain,
@@ -150,12 +172,17 @@ export function createDialer(options: DialerOptions): Dialer {
       const prefix = `http://${host}${peer.port === defaultPorts.http ? "" : `:${peer.port}`}`;
       return { agent, prefix, proxyAuthorization: proxyAuthorization(proxy) };
     },
-    forget: (origin) => kept.forget(origin),
+    wires: (origin) => (egressFor(origin.host, origin.port, !isPlain(origin)) === undefined ? wires : undefined),
+    forget(origin) {
+      kept.forget(origin);
+      wires.forget(origin);
+    },
     connect: (host, port, signal) =>
       within(options.tunnelConnectMs, host, signal, (limited) => openStream(host, port, "unknown", limited)),
     close() {
       kept.destroy();
       single.destroy();
+      wires.destroy();
     },
   };
 }

@@ -2,54 +2,34 @@ import { type ClientRequest, type IncomingMessage, request as httpRequest } from
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { EntrepotError } from "../core/errors.ts";
-import type { Origin } from "../core/origin.ts";
 import type { Dialer } from "./dialer.ts";
 import { bodyFailure, cancelled, codeOf, exchangeFailure, timeout } from "./failures.ts";
+import { type Hop, type HopAnswer, type SendTimeouts, addressOf, fieldsOf, stale } from "./hop.ts";
 import { type IdleWatch, watchIdle } from "./idle.ts";
 import type { PooledRequest } from "./pool.ts";
-
-/** One request on one connection: no redirects, no credentials but what it is given. */
-export interface Hop {
-  readonly origin: Origin;
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string | string[]>>;
-  readonly authorization: string | undefined;
-  readonly body?: Readable | undefined;
-  readonly signal: AbortSignal;
-}
-
-export interface HopAnswer {
-  readonly message: IncomingMessage;
-  readonly address: string | undefined;
-}
-
-/** Idle milliseconds between two reads and two writes. */
-export interface SendTimeouts {
-  readonly readMs: number;
-  readonly sendMs: number;
-}
+import { pourOnce } from "./pour.ts";
+import { maxHeaderSize } from "./response-reader.ts";
 
 /** Resolves with the head of the answer; `message` errors out as UpstreamResponse.body does. Rejects as Fetch does. */
 export type Send = (hop: Hop) => Promise<HopAnswer>;
 
-/** As much as Artifact Registry sends. */
-const maxHeaderSize = 128 * 1024;
-
-/** The peer closed an idle connection just as it was taken: nothing of the request was answered. */
-const stale = Symbol("stale connection");
-
 export function createSend(dialer: Dialer, timeouts: SendTimeouts): Send {
   return async (hop) => {
     // What is streamed cannot be sent again, so that it never takes a connection that might be stale.
-    const first = await transmit(dialer, timeouts, hop, hop.body === undefined);
+    const first = await once(dialer, timeouts, hop, hop.body === undefined);
     if (first !== stale) return first;
     // RFC 9112 §9.3.1. The others that idled with it are as old.
     dialer.forget(hop.origin);
-    const second = await transmit(dialer, timeouts, hop, true);
+    const second = await once(dialer, timeouts, hop, true);
     if (second !== stale) return second;
     throw exchangeFailure(undefined, hop.origin.host);
   };
+}
+
+function once(dialer: Dialer, timeouts: SendTimeouts, hop: Hop, pooled: boolean) {
+  const poured = hop.pour === true && hop.method === "GET" && hop.body === undefined;
+  const wires = poured ? dialer.wires(hop.origin) : undefined;
+  return wires === undefined ? transmit(dialer, timeouts, hop, pooled) : pourOnce(wires, timeouts, hop);
 }
 
 function transmit(
@@ -117,9 +97,7 @@ function transmit(
 function begin(dialer: Dialer, hop: Hop, pooled: boolean): ClientRequest {
   const { origin } = hop;
   const route = dialer.route(origin, pooled);
-  const headers: Record<string, string | string[]> = { ...hop.headers, host: origin.authority };
-  if (hop.body === undefined) delete headers["content-length"];
-  if (hop.authorization !== undefined) headers["authorization"] = hop.authorization;
+  const headers = fieldsOf(hop);
   if (route.proxyAuthorization !== undefined) headers["proxy-authorization"] = route.proxyAuthorization;
   const options: PooledRequest = {
     agent: route.agent,
@@ -155,10 +133,4 @@ function isStale(request: ClientRequest, error: Error, taken: number): boolean {
   if (!request.reusedSocket || (request.socket?.bytesRead ?? taken) !== taken) return false;
   const code = codeOf(error);
   return code === "ECONNRESET" || code === "EPIPE" || code === "ECONNABORTED";
-}
-
-function addressOf(socket: Socket): string | undefined {
-  const address = socket.remoteAddress;
-  if (address === undefined) return undefined;
-  return `${address.includes(":") ? `[${address}]` : address}:${socket.remotePort}`;
 }

@@ -1,5 +1,5 @@
 import { type LookupAddress, type LookupAllOptions, lookup as systemLookup } from "node:dns";
-import { type LookupFunction, type Socket, connect as netConnect, isIP } from "node:net";
+import { type LookupFunction, type OnReadOpts, type Socket, connect as netConnect, isIP } from "node:net";
 import { cancelled, connectFailure, denied } from "./failures.ts";
 
 /** The part of dns.lookup that is used; the system's resolver unless a test brings its own. */
@@ -59,11 +59,12 @@ export function openTcp(
   options: TcpOptions,
   highWaterMark: number,
   signal: AbortSignal,
+  onread?: OnReadOpts,
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(cancelled(signal));
     if (isIP(host) !== 0 && options.forbids(host)) return reject(denied(host));
-    const socket = netConnect({ ...socketOptions(options, highWaterMark), host, port });
+    const socket = netConnect({ ...socketOptions(options, highWaterMark), host, port, ...(onread && { onread }) });
     settleSocket(socket, "connect", (error) => connectFailure(error, host), signal, resolve, reject);
   });
 }

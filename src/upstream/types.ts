@@ -23,6 +23,8 @@ export interface UpstreamRequest {
   readonly body?: Readable;
   /** follow: 301, 302, 303, 307 and 308 are followed to the end. pass: they are the answer. */
   readonly redirects: "follow" | "pass";
+  /** The body is large and will be poured where it can be: see Pourable. Of GETs without a body of their own. */
+  readonly pour?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -32,7 +34,7 @@ export interface UpstreamResponse {
   readonly headers: IncomingHttpHeaders;
   /** Names and values as they came, for passing on. */
   readonly rawHeaders: readonly string[];
-  /** Errors out with UPSTREAM_WRONG_LENGTH where the connection ends early, UPSTREAM_TIMEOUT where it stalls. */
+  /** A Pourable where that was asked for and the way allows it. Errors out with UPSTREAM_WRONG_LENGTH where the connection ends early, UPSTREAM_TIMEOUT where it stalls. */
   readonly body: Readable;
   /** The origin that answered in the end; differs from the request's after a redirect. */
   readonly from: Origin;
