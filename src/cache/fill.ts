@@ -97,7 +97,8 @@ export class Fill {
         drop: (before) => listener.drop(before),
         pause: () => this.#source?.pause(),
         resume: () => this.#source?.resume(),
-        trim: (before) => this.window.trim(before),
+        // What is not hashed yet is needed, though no follower asks for it.
+        trim: (before) => this.window.trim(Math.min(before, this.#hashed)),
       },
       options.window,
       options.patience,
