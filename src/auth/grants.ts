@@ -25,6 +25,8 @@ export interface Place {
  * asynchronous. Nothing here rejects. Times are milliseconds since the epoch; undefined: never proven, or forgotten.
  */
 export interface AccessRecords {
+  /** What is known at once. Of a digest, or of a tag, which was confirmed when it was resolved. */
+  now(place: Place, credential: CredentialId | undefined, digest: Digest | undefined): KnownRight;
   /** When the repository's being public ends; may be past, and counts in an outage even then. */
   publicUntil(place: Place): Promise<number | undefined>;
   /** When it was last served to a credential of ours, likewise. */
@@ -50,8 +52,18 @@ export interface AccessRecords {
   dropMember(place: Place, digest: Digest): Promise<void>;
 }
 
+/** What memory alone knows of a right to read; `member` false may mean that it has to be looked up. */
+export interface KnownRight {
+  readonly publicUntil: number | undefined;
+  readonly sharedUntil: number | undefined;
+  readonly grantUntil: number | undefined;
+  readonly member: boolean;
+}
+
 /** The part of cache's Records that is used: facts that survive a restart, collected when the content that they are about is gone. */
 export interface KeptFacts {
+  /** What memory knows by a key; the disk is not asked. */
+  hot(key: string): { readonly checked: number } | undefined;
   get(key: string): Promise<{ readonly checked: number } | undefined>;
   put(key: string, fact: KeptFact): Promise<void>;
   delete(key: string): Promise<void>;
@@ -101,20 +113,29 @@ export function createAccessRecords(options: AccessRecordsOptions): AccessRecord
     return publicEnd(since);
   };
 
+  const grantEnd = (credential: CredentialId, place: Place): number | undefined => {
+    const key = grantKey(credential, place);
+    const until = grants.get(key);
+    // A clock that was set back must not lengthen it.
+    if (until !== undefined && until - clock.now() > grantTtl) grants.delete(key);
+    return grants.peek(key);
+  };
+
   return {
+    now: (place, credential, digest) => ({
+      publicUntil: publicEnd(publicSince.get(publicKey(place))),
+      sharedUntil: publicEnd(sharedSince.get(placeKey(place))),
+      grantUntil: credential === undefined ? undefined : grantEnd(credential, place),
+      member: digest === undefined || kept.hot(memberKey(place, digest)) !== undefined,
+    }),
+
     publicUntil,
 
     async sharedUntil(place) {
       return publicEnd(sharedSince.get(placeKey(place)));
     },
 
-    async grantUntil(credential, place) {
-      const key = grantKey(credential, place);
-      const until = grants.get(key);
-      // A clock that was set back must not lengthen it.
-      if (until !== undefined && until - clock.now() > grantTtl) grants.delete(key);
-      return grants.peek(key);
-    },
+    grantUntil: async (credential, place) => grantEnd(credential, place),
 
     async isMember(place, digest) {
       if ((await get(memberKey(place, digest))) !== undefined) return true;

@@ -21,6 +21,8 @@ export interface LeafContextsOptions {
 export interface LeafContexts {
   /** What a TLS server uses for a host. Minted once, however many ask at the same time; rejects as `issueLeaf` does. */
   contextFor(host: string): Promise<SecureContext>;
+  /** The same, where it is made already and still good. */
+  hotContextFor(host: string): SecureContext | undefined;
   /** The PEM that it sends: the leaf and its intermediates. */
   certificateFor(host: string): Promise<string>;
 }
@@ -66,11 +68,16 @@ export function createLeafContexts(options: LeafContextsOptions): LeafContexts {
     return entry;
   }
 
-  async function entryFor(host: string): Promise<Entry> {
+  function heldFor(host: string): Entry | undefined {
     const now = clock.now();
     const held = entries.get(host);
     // A clock that was set back may stand before the leaf's first day.
-    if (held !== undefined && now < held.renewAt && now >= held.leaf.notBefore) return held;
+    return held !== undefined && now < held.renewAt && now >= held.leaf.notBefore ? held : undefined;
+  }
+
+  async function entryFor(host: string): Promise<Entry> {
+    const held = heldFor(host);
+    if (held !== undefined) return held;
     let pending = minting.get(host);
     if (pending === undefined) {
       pending = mint(host).finally(() => minting.delete(host));
@@ -80,6 +87,7 @@ export function createLeafContexts(options: LeafContextsOptions): LeafContexts {
   }
 
   return {
+    hotContextFor: (host) => heldFor(host)?.context,
     contextFor: async (host) => (await entryFor(host)).context,
     certificateFor: async (host) => (await entryFor(host)).leaf.certificate,
   };

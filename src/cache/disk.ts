@@ -16,7 +16,7 @@ import { SerialByKey } from "./serial.ts";
 import { closeFile, createFile, DiskSpool, moveInto, openFile, statFile, writeAll } from "./spool.ts";
 import { newSpoolName, tidySpools } from "./tidy.ts";
 import { errnoOf, Troubles } from "./trouble.ts";
-import type { Spool, Stored, StoreListener, WatchedStore } from "./types.ts";
+import type { HotStore, Spool, Stored, StoreListener } from "./types.ts";
 import { walkContent } from "./walk.ts";
 
 export interface DiskStoreOptions {
@@ -45,7 +45,7 @@ const readFile = promisify(read);
  * Opens a cache directory, in cacache's format. Never rejects: a directory that cannot be used is told to the log, and then nothing is
  * found and writes reject with CACHE_IO.
  */
-export async function openDiskStore(options: DiskStoreOptions): Promise<WatchedStore> {
+export async function openDiskStore(options: DiskStoreOptions): Promise<HotStore> {
   const troubles = options.troubles ?? new Troubles(options.log, options.clock);
   await mkdir(spoolDirectory(options.directory), { recursive: true }).catch((error: unknown) => {
     troubles.report("create its directory", error);
@@ -56,7 +56,7 @@ export async function openDiskStore(options: DiskStoreOptions): Promise<WatchedS
   return new DiskStore(options, troubles);
 }
 
-class DiskStore implements WatchedStore {
+class DiskStore implements HotStore {
   readonly #directory: string;
   readonly #clock: Clock;
   readonly #hot: Hot;
@@ -79,12 +79,15 @@ class DiskStore implements WatchedStore {
     this.#listeners.push(listener);
   }
 
-  async find(digest: Digest, size?: number): Promise<Body | undefined> {
+  hot(digest: Digest): Buffer | undefined {
     const bytes = this.#hot.content(digest);
-    if (bytes !== undefined) {
-      this.#use(digest, bytes.length);
-      return new MemoryBody(bytes);
-    }
+    if (bytes !== undefined) this.#use(digest, bytes.length);
+    return bytes;
+  }
+
+  async find(digest: Digest, size?: number): Promise<Body | undefined> {
+    const bytes = this.hot(digest);
+    if (bytes !== undefined) return new MemoryBody(bytes);
     if (this.#condemned.has(digest)) return undefined;
     const descriptor = await this.#open(digest);
     if (descriptor === undefined) return undefined;

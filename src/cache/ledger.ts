@@ -33,6 +33,12 @@ export class Ledger {
   }
 
   used(digest: Digest, size: number, at: number): void {
+    // The one used last is in its place already, and is often the next one too: many nodes pull the same image.
+    const last = digest === this.#last ? this.#entries.get(digest) : undefined;
+    if (last?.size === size) {
+      this.#entries.set(digest, { size, lastUsed: at });
+      return;
+    }
     this.removed(digest);
     this.#entries.set(digest, { size, lastUsed: at });
     this.#bytes += size;

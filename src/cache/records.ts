@@ -22,6 +22,8 @@ export interface RecordsOptions {
 }
 
 export interface DiskRecords extends Records {
+  /** What memory knows by a key; the disk is not asked. */
+  hot(key: string): CacheRecord | undefined;
   /** Drops a record if it is still about that digest. */
   deleteAbout(key: string, digest: Digest): Promise<void>;
 }
@@ -56,6 +58,10 @@ class IndexRecords implements DiskRecords {
     this.#directory = options.directory;
     this.#memory = new LRUCache({ max: options.keys ?? 50_000 });
     this.#troubles = options.troubles ?? new Troubles(options.log, options.clock);
+  }
+
+  hot(key: string): CacheRecord | undefined {
+    return this.#memory.get(key)?.record;
   }
 
   async get(key: string): Promise<CacheRecord | undefined> {

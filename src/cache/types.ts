@@ -46,6 +46,12 @@ export interface WatchedStore extends Store {
   watch(listener: StoreListener): void;
 }
 
+/** A store that can say at once what it holds in memory. */
+export interface HotStore extends WatchedStore {
+  /** Whole content, marked as used, where it is in memory; the disk is not asked. Not to be written to. */
+  hot(digest: Digest): Buffer | undefined;
+}
+
 /** The file that a flight writes. Positions are bytes from the start. */
 export interface Spool {
   /** Appends pieces in one go. Rejects with CACHE_IO. */

@@ -8,7 +8,7 @@ import { type DiskRecords, openRecords } from "../cache/records.ts";
 import { createScrubber, type Scrubber } from "../cache/scrub.ts";
 import { systemTimers } from "../cache/timers.ts";
 import { Troubles } from "../cache/trouble.ts";
-import type { Room, WatchedStore } from "../cache/types.ts";
+import type { HotStore, Room } from "../cache/types.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
@@ -17,7 +17,7 @@ import type { Log } from "../observe/log.ts";
 /** The cache with all that keeps it in order. */
 export interface Cache {
   readonly directory: string;
-  readonly store: WatchedStore;
+  readonly store: HotStore;
   readonly records: DiskRecords;
   readonly flights: FlightTable;
   readonly evictor: Evictor;

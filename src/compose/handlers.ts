@@ -13,6 +13,7 @@ import type { Policy } from "../policy/policy.ts";
 import type { Access } from "../serve/access.ts";
 import { Content } from "../serve/content.ts";
 import type { Handler } from "../serve/exchange.ts";
+import { createHotLook, type HotLook } from "../serve/hot.ts";
 import type { Offline } from "../serve/offline.ts";
 import { observed } from "../serve/observed.ts";
 import { pass } from "../serve/pass.ts";
@@ -42,6 +43,8 @@ export interface HandlerNeeds {
 
 export interface Handlers {
   readonly registry: Handler;
+  /** Undefined while an inspector is to see every exchange. */
+  readonly hot: HotLook | undefined;
   readonly forward: Handler;
   /** Records, and shows to the inspector, what our own endpoints answer. */
   own(admin: Handler): Handler;
@@ -96,7 +99,17 @@ export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
     const { seenClient } = inspectors;
     return observed(seenClient === undefined ? handler : inspected(handler, seenClient), record);
   };
+  const isSeen = inspectors.seenClient !== undefined;
   return {
+    hot: isSeen
+      ? undefined
+      : createHotLook({
+          decide: policy.decide,
+          records,
+          store,
+          admits: (ask, request) => access.admitsNow(ask.headers, ask.origin, request),
+          isFresh: (known, ttl) => judge(config, known, ttl, clock.now()) === "fresh",
+        }),
     registry: watched(createRegistryHandler(parts)),
     forward: watched(createForwardHandler(parts)),
     own: watched,

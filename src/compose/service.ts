@@ -68,8 +68,10 @@ export async function compose(config: Config, { log, version, clock = systemCloc
   const listener = createListener(listenerOptions(config, clock), {
     ...policy,
     contextFor: leaves.contextFor,
+    hotContextFor: leaves.hotContextFor,
     connect: upstream.connect,
     registry: handlers.registry,
+    ...(handlers.hot !== undefined && { hot: handlers.hot }),
     forward: handlers.forward,
     own: handlers.own(
       createAdminHandler({

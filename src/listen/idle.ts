@@ -16,13 +16,19 @@ export function idleInterval(timeouts: ListenerOptions["timeouts"]): number {
 export function handleIdle(connection: Connection, timeouts: ListenerOptions["timeouts"]): void {
   const { socket, newest } = connection;
   if (connection.closing) return;
-  if (connection.running === 0 || newest === undefined) {
+  if (connection.running === 0) {
     if (connection.requests > 0) socket.destroySoon();
     return;
   }
   const interval = idleInterval(timeouts);
   connection.silence ??= new Silence();
   const silent = connection.silence.add(interval, progressOf(socket), interval);
+  if (newest === undefined) {
+    // An answer of the lane's, which is whole and waits for nobody but the client.
+    if (silent >= timeouts.send) socket.destroy();
+    else socket.setTimeout(interval);
+    return;
+  }
   const { request, response, trace } = newest;
   if (socket.writableLength > 0) {
     if (silent >= timeouts.send) {

@@ -1,9 +1,9 @@
 import type { Socket } from "node:net";
 import { isIPv6 } from "node:net";
-import type { TLSSocket } from "node:tls";
+import type { SecureContext, TLSSocket } from "node:tls";
 import { parseHostPort } from "../core/origin.ts";
 import { connectName, established } from "./connect.ts";
-import type { Connection, Connections } from "./connection.ts";
+import type { Connection, Connections, Intercepted } from "./connection.ts";
 import type { HandshakeFailure } from "./handshake.ts";
 import { ignore } from "./refuse.ts";
 import { serveTls } from "./tls-server.ts";
@@ -14,8 +14,8 @@ export interface InterceptNeeds {
   readonly parts: ListenerParts;
   readonly connections: Connections;
   readonly highWaterMark: number;
-  /** Hands a socket whose TLS ends here to the one HTTP server. */
-  serve(socket: TLSSocket): void;
+  /** Serves HTTP on a socket whose TLS ends here. */
+  serve(socket: TLSSocket, connection: Connection): void;
   warnOfDistrust(client: string, host: string, problem: string): void;
 }
 
@@ -31,23 +31,34 @@ export async function intercept(
   // Before the 200: afterwards there is no way left to say what went wrong.
   const context = await parts.contextFor(target.host);
   if (outer.destroyed) return;
-  const authority = connectName(target);
-  connection.intercepted = {
+  const intercepted = {
     ...target,
-    authority,
+    authority: connectName(target),
     origin: parts.isOwnName(target.host) ? undefined : parts.intercepts("https", target.host, target.port),
   };
-  connection.requests = 0;
   // A client need not wait for the 200 before its ClientHello.
   if (head.length > 0) outer.unshift(head);
+  beginTls(connection, intercepted, context, needs);
+}
+
+/** Says the 200 and goes on in TLS, in one step. */
+export function beginTls(
+  connection: Connection,
+  intercepted: Intercepted,
+  context: SecureContext,
+  needs: InterceptNeeds,
+): void {
+  const outer = connection.socket;
+  connection.intercepted = intercepted;
+  connection.requests = 0;
   outer.write(established, "latin1");
   const socket = serveTls(outer, {
     context,
     timeout: needs.options.timeouts.clientHeader,
     highWaterMark: needs.highWaterMark,
     isSettled: () => connection.closing || connection.requests > 0,
-    secure: (tls) => needs.serve(tls),
-    failed: (failure) => reportFailure(connection, failure, target.host, needs),
+    secure: (tls) => needs.serve(tls, connection),
+    failed: (failure) => reportFailure(connection, failure, intercepted.host, needs),
   });
   needs.connections.wrap(connection, socket);
 }
@@ -70,7 +81,7 @@ export async function acceptTls(connection: Connection, needs: InterceptNeeds): 
       timeout: options.timeouts.clientHeader,
       highWaterMark: needs.highWaterMark,
       isSettled: () => connection.closing || connection.requests > 0 || connection.intercepted !== undefined,
-      secure: (tls) => needs.serve(tls),
+      secure: (tls) => needs.serve(tls, connection),
       failed: (failure, tls) => reportFailure(connection, failure, servernameOf(tls) ?? host, needs),
     });
     needs.connections.wrap(connection, socket);

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
 import { systemClock } from "../core/clock.ts";
 import { asEntrepotError, EntrepotError } from "../core/errors.ts";
 import type { Exchange } from "../serve/exchange.ts";
@@ -8,8 +9,10 @@ import { answerTo, type ClientError } from "./client-error.ts";
 import { handleConnect } from "./connect.ts";
 import { type Connection, Connections } from "./connection.ts";
 import { createDistrustWarning } from "./distrust.ts";
+import { awaitConnect, ConnectTargets } from "./fast-connect.ts";
 import { handleIdle, idleInterval } from "./idle.ts";
 import { acceptTls, intercept, type InterceptNeeds } from "./intercept.ts";
+import { Lane, type LaneNeeds } from "./lane.ts";
 import { refusalTrace, refuseResponse, refuseSocket } from "./refuse.ts";
 import { handleRequest, type RequestNeeds } from "./requests.ts";
 import { type OpenSocket, openSockets } from "./sockets.ts";
@@ -47,14 +50,26 @@ export function createListener(options: ListenerOptions, parts: ListenerParts): 
 
   const http = createHttpServer(options);
   const requestNeeds: RequestNeeds = { parts, running, isStopping, keepsAlive: timeouts.keepAlive > 0 };
+  const { hot } = parts;
+  const toHttp = (socket: Socket): boolean => http.emit("connection", socket);
+  const laneNeeds: LaneNeeds | undefined =
+    hot !== undefined && timeouts.keepAlive > 0
+      ? { timeouts, hot, record: parts.record, isStopping, serve: toHttp }
+      : undefined;
+  const serve = (socket: TLSSocket, connection: Connection): void => {
+    const origin = connection.intercepted?.origin;
+    if (laneNeeds === undefined || origin === undefined) toHttp(socket);
+    else void new Lane(connection, socket, origin, laneNeeds);
+  };
   const interceptNeeds: InterceptNeeds = {
     options,
     parts,
     connections,
     highWaterMark,
-    serve: (socket) => http.emit("connection", socket),
+    serve,
     warnOfDistrust: createDistrustWarning(parts.log, options.clock ?? systemClock),
   };
+  const connectNeeds = { interceptNeeds, targets: new ConnectTargets(parts), isStopping, serve: toHttp };
   const tunnelNeeds = { limits: options.tunnel, parts, isStopping };
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
@@ -101,7 +116,7 @@ export function createListener(options: ListenerOptions, parts: ListenerParts): 
     const connection = connections.open(socket);
     socket.once("close", onRawClose);
     if (tls) void acceptTls(connection, interceptNeeds);
-    else http.emit("connection", socket);
+    else awaitConnect(connection, connectNeeds);
   };
 
   const cut = (): void => {

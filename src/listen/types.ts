@@ -5,6 +5,7 @@ import type { Origin } from "../core/origin.ts";
 import type { Log } from "../observe/log.ts";
 import type { Trace } from "../observe/trace.ts";
 import type { Handler } from "../serve/exchange.ts";
+import type { HotLook } from "../serve/hot.ts";
 
 export interface ListenerOptions {
   /** Addresses to listen on; `0.0.0.0` and `::` together are IPv4 and IPv6 each on its own socket. */
@@ -46,10 +47,14 @@ export interface ListenerParts {
   forbidsTarget(host: string, port: number): boolean;
   /** The certificate for a host name or address. */
   contextFor(host: string): Promise<SecureContext>;
+  /** The same, where it is in memory. */
+  hotContextFor?(host: string): SecureContext | undefined;
   /** Dials for a blind tunnel; rejects with UPSTREAM_UNRESOLVED, UPSTREAM_UNREACHABLE, UPSTREAM_TIMEOUT or DENIED. */
   connect(host: string, port: number, signal: AbortSignal): Promise<Socket>;
   /** Exchanges for an intercepted origin. */
   readonly registry: Handler;
+  /** Answers of `registry` that need nothing but memory; where it is left out, all go there. */
+  readonly hot?: HotLook;
   /** Absolute form to a host that is not intercepted; `arrival.origin` is its http origin. */
   readonly forward: Handler;
   /** Our own endpoints and doors; `arrival.origin` is undefined. */

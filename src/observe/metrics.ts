@@ -1,5 +1,6 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
 import { type OriginTotals, OriginTable } from "./origin-table.ts";
+import { addTime, Tally } from "./tally.ts";
 import type { Trace } from "./trace.ts";
 
 /** What other rooms are asked for when the metrics are read. */
@@ -61,9 +62,6 @@ export interface Metrics {
   totals(): Totals;
 }
 
-/** From what a hit in memory takes to a slow upstream. */
-const firstByteSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-
 const hitStatuses = new Set(["HIT", "REVALIDATED", "STALE", "UPDATING"]);
 const missStatuses = new Set(["MISS", "EXPIRED"]);
 
@@ -72,6 +70,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
   if (options.process !== false) collectDefaultMetrics({ register: registry });
   declareGauges(registry, options);
+  const tally = new Tally();
+  tally.declare(registry);
   const meters = declareMeters(registry);
   const origins = new OriginTable(options.origins ?? 100);
   const totals = { exchanges: 0, hits: 0, misses: 0, servedBytes: 0, fetchedBytes: 0, tunnels: 0 };
@@ -82,13 +82,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
     const served = trace.bytes ?? 0;
     const hit = hitStatuses.has(cache);
     const miss = missStatuses.has(cache);
-    meters.requests.inc({ door: trace.door, kind, cache, status: statusClass(trace.status) });
-    if (served > 0) meters.served.inc({ cache }, served);
+    const row = tally.row(trace.door, kind, cache, statusClass(trace.status));
+    row.exchanges += 1;
+    row.served += served;
     if (trace.received !== undefined && trace.received > 0) meters.received.inc(trace.received);
     if (trace.collapsed === true) meters.collapsed.inc();
     if (trace.error !== undefined) meters.errors.inc({ code: trace.error });
     if (trace.firstByte !== undefined && trace.door !== "tunnel") {
-      meters.firstByte.observe({ kind, cache }, trace.firstByte / 1000);
+      addTime(row, trace.firstByte / 1000);
     }
     // The dashboard's own questions are no news on it.
     if (kind !== "own") totals.exchanges++;
@@ -122,21 +123,12 @@ function declareMeters(registry: Registry) {
   const counter = <T extends string>(name: string, help: string, labelNames: T[]): Counter<T> =>
     new Counter({ name: `entrepot_${name}`, help, labelNames, registers });
   return {
-    requests: counter("requests_total", "Exchanges with clients that have ended.", ["door", "kind", "cache", "status"]),
-    served: counter("served_bytes_total", "Bytes of bodies sent to clients.", ["cache"]),
     received: counter("received_bytes_total", "Bytes of bodies received from clients.", []),
     fetched: counter("fetched_bytes_total", "Bytes of bodies received from upstreams.", ["origin"]),
     collapsed: counter("collapsed_requests_total", "Requests that joined a transfer already under way.", []),
     errors: counter("errors_total", "Exchanges that ended with an error, by its code.", ["code"]),
     upstream: counter("upstream_requests_total", "Requests sent to upstreams.", ["origin", "status"]),
     handshakes: counter("tls_handshake_failures_total", "TLS handshakes with clients that failed.", ["reason"]),
-    firstByte: new Histogram({
-      name: "entrepot_first_byte_seconds",
-      help: "Time from a request's head to the first byte of its answer.",
-      labelNames: ["kind", "cache"],
-      buckets: firstByteSeconds,
-      registers,
-    }),
   };
 }
 
@@ -183,7 +175,8 @@ function declareOrigins(registry: Registry, { breakers, quotas }: MetricsOptions
     });
   }
 }
+const classes = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 function statusClass(status: number | undefined): string {
-  return status === undefined || status < 100 || status > 599 ? "none" : `${Math.floor(status / 100)}xx`;
+  return status === undefined || status < 100 || status > 599 ? "none" : (classes[Math.floor(status / 100)] ?? "none");
 }

@@ -1,11 +1,17 @@
 import { type AccessRecords, type CredentialId, expiryOf, type Place } from "../auth/grants.ts";
 import type { Digest } from "../core/digest.ts";
+import type { HeaderValues } from "../core/headers.ts";
 import { acceptKey } from "../core/media-types.ts";
 import type { Origin } from "../core/origin.ts";
 import { type AccessFacts, type AccessMode, type Requester, requesterOf } from "../policy/access.ts";
 import type { PullRequest } from "../policy/decide.ts";
-import type { Exchange } from "./exchange.ts";
 import { identityOf } from "./identity.ts";
+
+/** Of a request, by lower-case name. */
+export type RequestFields = HeaderValues & {
+  readonly authorization?: string | undefined;
+  readonly accept?: string | undefined;
+};
 
 /** Who wants what. Holds no credential but a hash of it. */
 export interface Question {
@@ -32,8 +38,7 @@ export interface Knowledge {
   readonly isOwnToken: (authorization: string) => boolean;
 }
 
-export function questionOf(knows: Knowledge, exchange: Exchange, origin: Origin, request: PullRequest): Question {
-  const { headers } = exchange.request;
+export function questionOf(knows: Knowledge, headers: RequestFields, origin: Origin, request: PullRequest): Question {
   const { authorization, text, plain } = identityOf(headers);
   const anonymous = authorization !== undefined && plain ? knows.anonymousUntil(authorization, origin) : undefined;
   const requester = requesterOf({

@@ -15,7 +15,7 @@ import {
 import type { PullRequest } from "../policy/decide.ts";
 import { type Alarm, systemAlarm, withPatience } from "../upstream/patience.ts";
 import type { Fetch, UpstreamResponse } from "../upstream/types.ts";
-import { factsOf, type Knowledge, type Question, questionOf } from "./access-question.ts";
+import { factsOf, type Knowledge, type Question, questionOf, type RequestFields } from "./access-question.ts";
 import { askForContent, noteUpstream } from "./ask.ts";
 import type { Exchange } from "./exchange.ts";
 import { withoutIdentity } from "./identity.ts";
@@ -90,7 +90,7 @@ export class Access {
     request: PullRequest,
     { size, stated = false }: AdmitOptions = {},
   ): Promise<Admission> {
-    const question = questionOf(this.#parts, exchange, origin, request);
+    const question = questionOf(this.#parts, exchange.request.headers, origin, request);
     const facts = await this.#factsOf(question);
     if (decideAccess(facts) === "serve" && !stated) return { stated: undefined };
     const led = await this.#led(question.key, exchange.signal);
@@ -113,9 +113,17 @@ export class Access {
     }
   }
 
+  /** Whether held content may be served at once, by what memory knows; false says only that `admit` has to be asked. */
+  admitsNow(headers: RequestFields, origin: Origin, request: PullRequest): boolean {
+    const { mode, records, clock } = this.#parts;
+    if (mode === "shared") return true;
+    const { place, requester, credential, digest } = questionOf(this.#parts, headers, origin, request);
+    return decideAccess({ ...records.now(place, credential, digest), mode, requester, now: clock.now() }) === "serve";
+  }
+
   /** Whether held content, a stale tag above all, may be served to this requester while the upstream cannot be asked. Asks nobody. */
   async admitsInOutage(exchange: Exchange, origin: Origin, request: PullRequest): Promise<boolean> {
-    const facts = await this.#factsOf(questionOf(this.#parts, exchange, origin, request));
+    const facts = await this.#factsOf(questionOf(this.#parts, exchange.request.headers, origin, request));
     return decideInOutage(facts, this.#parts.staleIfError);
   }
 
@@ -130,7 +138,7 @@ export class Access {
     response: Pick<UpstreamResponse, "status" | "headers" | "injected">,
     digest?: Digest,
   ): Promise<void> {
-    await this.#learn(questionOf(this.#parts, exchange, origin, request), response, digest);
+    await this.#learn(questionOf(this.#parts, exchange.request.headers, origin, request), response, digest);
   }
 
   /** A digest that was fetched from a repository, once its bytes are proven. Never rejects. */
@@ -148,7 +156,7 @@ export class Access {
    * instead of asking himself.
    */
   leading(exchange: Exchange, origin: Origin, request: PullRequest, head: Promise<unknown>): void {
-    const { key } = questionOf(this.#parts, exchange, origin, request);
+    const { key } = questionOf(this.#parts, exchange.request.headers, origin, request);
     this.#leaders.set(key, head);
     const forget = (): void => {
       if (this.#leaders.get(key) === head) this.#leaders.delete(key);

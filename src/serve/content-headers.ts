@@ -14,16 +14,21 @@ const cacheStatusFields: Readonly<Record<CacheStatus, string>> = {
   BYPASS: "fwd=bypass",
 };
 
-/** What we say of our own part in an answer, in the old proxy's words and the standard's; noted in the trace as well. */
+/** What we say of our own part in an answer, in the old proxy's words and the standard's. */
+function statusFields(status: CacheStatus, type: CacheType, collapsed: boolean): ResponseHeaders {
+  return {
+    "x-docker-registry-proxy-cache-upstream-status": status,
+    "x-docker-registry-proxy-cache-type": type,
+    "cache-status": `entrepot; ${cacheStatusFields[status]}${collapsed ? "; collapsed" : ""}`,
+  };
+}
+
+/** The same, noted in the trace as well. */
 export function cacheHeaders(exchange: Exchange, status: CacheStatus, type: CacheType): ResponseHeaders {
   const { trace } = exchange;
   trace.cache = status;
   trace.tier = type;
-  return {
-    "x-docker-registry-proxy-cache-upstream-status": status,
-    "x-docker-registry-proxy-cache-type": type,
-    "cache-status": `entrepot; ${cacheStatusFields[status]}${trace.collapsed === true ? "; collapsed" : ""}`,
-  };
+  return statusFields(status, type, trace.collapsed === true);
 }
 
 /** The strong validator of content: its digest. */
@@ -31,12 +36,17 @@ export function etagOf(digest: Digest): string {
   return `"${digest}"`;
 }
 
+export interface ContentFacts {
+  readonly digest: Digest;
+  readonly mediaType: string;
+}
+
 /** The fields of an answer that sends, or stands for, content of a digest. Clients fall back to counted requests without digest and length. */
-export function contentHeaders(
-  exchange: Exchange,
-  content: { readonly digest: Digest; readonly mediaType: string },
+export function contentFields(
+  content: ContentFacts,
   status: CacheStatus,
   type: CacheType,
+  collapsed: boolean,
 ): ResponseHeaders {
   return {
     "content-type": content.mediaType,
@@ -44,6 +54,19 @@ export function contentHeaders(
     "docker-distribution-api-version": "registry/2.0",
     etag: etagOf(content.digest),
     "accept-ranges": "bytes",
-    ...cacheHeaders(exchange, status, type),
+    ...statusFields(status, type, collapsed),
   };
+}
+
+/** The same, noted in the trace as well. */
+export function contentHeaders(
+  exchange: Exchange,
+  content: ContentFacts,
+  status: CacheStatus,
+  type: CacheType,
+): ResponseHeaders {
+  const { trace } = exchange;
+  trace.cache = status;
+  trace.tier = type;
+  return contentFields(content, status, type, trace.collapsed === true);
 }

@@ -17,12 +17,12 @@ export class TagRecords {
   }
 
   async get(tag: TagName, accept: string | undefined): Promise<CacheVariant | undefined> {
-    return (await this.#records.get(keyOf(tag)))?.variants?.[acceptKey(accept)];
+    return (await this.#records.get(tagKey(tag)))?.variants?.[acceptKey(accept)];
   }
 
   /** Never rejects: what the disk does not take is kept in memory. */
   async put(tag: TagName, accept: string | undefined, variant: CacheVariant): Promise<void> {
-    const key = keyOf(tag);
+    const key = tagKey(tag);
     const others = Object.entries((await this.#records.get(key))?.variants ?? {}).filter(
       ([name]) => name !== acceptKey(accept),
     );
@@ -36,7 +36,7 @@ export class TagRecords {
 
   /** Drops all bodies of a tag. Never rejects. */
   async forget(tag: TagName): Promise<void> {
-    await this.#records.delete(keyOf(tag)).catch(() => undefined);
+    await this.#records.delete(tagKey(tag)).catch(() => undefined);
   }
 }
 
@@ -46,6 +46,7 @@ export interface TagName {
   readonly tag: string;
 }
 
-function keyOf({ origin, repository, tag }: TagName): string {
+/** The key of all that is known of a tag. */
+export function tagKey({ origin, repository, tag }: TagName): string {
   return `tag|${origin.name}|${repository}|${tag}`;
 }

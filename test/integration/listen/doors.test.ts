@@ -190,6 +190,7 @@ t.test("a certificate that cannot be made is a clean error to the CONNECT", asyn
       contextFor: async (host) => {
         throw new Error(`disk of ${host} on fire`);
       },
+      hotContextFor: () => undefined,
     },
   });
   const client = await dial(rig.port);

@@ -60,6 +60,7 @@ export async function startRig(t: { after(hook: () => Promise<void>): void }, gi
     admitsClient: () => true,
     forbidsTarget: (host) => host === "forbidden.test",
     contextFor: async (host) => testAuthority().contextFor(host),
+    hotContextFor: (host) => testAuthority().contextFor(host),
     connect: async () => {
       throw new EntrepotError("UPSTREAM_UNREACHABLE", "Nothing answers there.");
     },

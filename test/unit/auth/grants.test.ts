@@ -119,7 +119,7 @@ t.test("what is public, and what belongs where, survives a restart; grants and w
 });
 
 t.test("a disk that fails is no reason to forget, nor to reject", async (t) => {
-  const broken = { get: async () => fail(), put: async () => fail(), delete: async () => fail() };
+  const broken = { hot: () => undefined, get: async () => fail(), put: async () => fail(), delete: async () => fail() };
   const fail = (): never => {
     throw new Error("no disk");
   };
@@ -167,4 +167,23 @@ t.test("when a token expires by its own word", async (t) => {
     ["", undefined],
   ];
   for (const [authorization, expected] of cases) t.equal(expiryOf(authorization), expected, authorization);
+});
+
+t.test("what memory knows at once is what is looked up", async (t) => {
+  const { records, hash, clock } = open(t);
+  const alice = hash("Bearer alice");
+  const nothing = { publicUntil: undefined, sharedUntil: undefined, grantUntil: undefined, member: false };
+  t.same(records.now(place, alice, digest), nothing);
+  t.ok(records.now(place, alice, undefined).member, "a tag was confirmed when it was resolved");
+  await Promise.all([records.notePublic(place, digest), records.noteShared(place), records.noteGrant(alice, place)]);
+  await records.noteMember(place, digest);
+  t.same(records.now(place, alice, digest), {
+    publicUntil: await records.publicUntil(place),
+    sharedUntil: await records.sharedUntil(place),
+    grantUntil: await records.grantUntil(alice, place),
+    member: await records.isMember(place, digest),
+  });
+  t.equal(records.now(place, hash("Bearer bob"), digest).grantUntil, undefined);
+  clock.time += 2 * publicTtl;
+  t.ok((records.now(place, alice, digest).publicUntil ?? 0) < clock.now(), "an end that is past is told as it is");
 });

@@ -9,7 +9,8 @@ function trace(more: Partial<Trace> = {}): Trace {
 t.test("exchanges are counted by door, kind, cache and class of status", async (t) => {
   const metrics = createMetrics({ version: "1.2.3", process: false });
   metrics.observe(trace({ cache: "HIT", bytes: 100, firstByte: 2 }));
-  metrics.observe(trace({ cache: "HIT", bytes: 20, collapsed: true, status: 206 }));
+  metrics.observe(trace({ cache: "HIT", bytes: 20, collapsed: true, status: 206, firstByte: 1 }));
+  metrics.observe(trace({ cache: "HIT", status: 200, firstByte: 61_000 }));
   metrics.observe(trace({ cache: "MISS", bytes: 3, status: 404, error: "BLOB_UNKNOWN" }));
   metrics.observe({
     door: "tunnel",
@@ -21,21 +22,25 @@ t.test("exchanges are counted by door, kind, cache and class of status", async (
   });
   const text = await metrics.text();
   const lines = [
-    'entrepot_requests_total{door="connect",kind="blob",cache="HIT",status="2xx"} 2',
+    'entrepot_requests_total{door="connect",kind="blob",cache="HIT",status="2xx"} 3',
     'entrepot_requests_total{door="connect",kind="blob",cache="MISS",status="4xx"} 1',
     'entrepot_requests_total{door="tunnel",kind="tunnel",cache="none",status="none"} 1',
     'entrepot_served_bytes_total{cache="HIT"} 120',
     "entrepot_received_bytes_total 50",
     "entrepot_collapsed_requests_total 1",
     'entrepot_errors_total{code="BLOB_UNKNOWN"} 1',
-    'entrepot_first_byte_seconds_bucket{le="0.001",kind="blob",cache="HIT"} 0',
-    'entrepot_first_byte_seconds_bucket{le="0.0025",kind="blob",cache="HIT"} 1',
+    'entrepot_first_byte_seconds_bucket{le="0.001",kind="blob",cache="HIT"} 1',
+    'entrepot_first_byte_seconds_bucket{le="0.0025",kind="blob",cache="HIT"} 2',
+    'entrepot_first_byte_seconds_bucket{le="60",kind="blob",cache="HIT"} 2',
+    'entrepot_first_byte_seconds_bucket{le="+Inf",kind="blob",cache="HIT"} 3',
+    'entrepot_first_byte_seconds_sum{kind="blob",cache="HIT"} 61.003',
+    'entrepot_first_byte_seconds_count{kind="blob",cache="HIT"} 3',
     `entrepot_build_info{version="1.2.3",node="${process.version}"} 1`,
   ];
   for (const line of lines) t.ok(text.split("\n").includes(line), line);
-  t.match(metrics.totals(), { exchanges: 4, hits: 2, misses: 1, servedBytes: 1123, fetchedBytes: 0, tunnels: 1 });
+  t.match(metrics.totals(), { exchanges: 5, hits: 3, misses: 1, servedBytes: 1123, fetchedBytes: 0, tunnels: 1 });
   t.strictSame(metrics.totals().origins, [
-    { name: "a.test", exchanges: 3, hits: 2, misses: 1, servedBytes: 123, fetchedBytes: 0 },
+    { name: "a.test", exchanges: 4, hits: 3, misses: 1, servedBytes: 123, fetchedBytes: 0 },
   ]);
 });
 

@@ -103,6 +103,7 @@ export function stageAccess(more: Partial<AccessParts> = {}) {
     publicTtl,
     grantTtl,
     kept: {
+      hot: (key) => kept.get(key),
       get: async (key) => kept.get(key),
       put: async (key, fact) => void kept.set(key, fact),
       delete: async (key) => void kept.delete(key),

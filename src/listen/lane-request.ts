@@ -1,0 +1,99 @@
+/** A request that the fast lane takes, whole in one piece. */
+export interface LaneRequest {
+  readonly method: "GET" | "HEAD";
+  readonly target: string;
+  /** By lower-case name; none came twice. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Bytes: what container clients send is a quarter of it, a token that fills a header of its own included. */
+export const longestRequest = 8 * 1024;
+const mostFields = 64;
+
+/** Origin form (RFC 9112 §3.2.1) of characters that mean the same to everybody: no fragment, no second slash after the first. */
+const requestLine = /^(GET|HEAD) (\/(?!\/)[A-Za-z0-9._~/:@!$&'()*+,;=?%-]*) HTTP\/1\.1$/;
+const connectLine = /^CONNECT ([A-Za-z0-9.-]{1,255}:[0-9]{1,5}) HTTP\/1\.1$/;
+/** RFC 9112 §5 without what it merely tolerates: one space after the colon, visible ASCII, nothing folded, nothing trailing. */
+const fieldLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)$/;
+
+/** Fields that say how a message or its connection goes on: they are for a whole parser (RFC 9112 §6, §9; RFC 9110 §7.8, §10.1). */
+const framing = new Set([
+  "connection",
+  "content-length",
+  "expect",
+  "http2-settings",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+/** A CONNECT has no other meaning for them than that; clients of proxies send them. */
+const allowedInConnect = new Set(["connection", "proxy-connection", "keep-alive"]);
+
+/**
+ * Reads requests of one form, a narrow part of what Node's parser takes, and with the same meaning: whatever is in doubt is not taken, and
+ * goes to that parser. One for each connection, since a client repeats its fields and they need not be read again.
+ */
+export class LaneRequests {
+  readonly #host: string;
+  #block = "";
+  #headers: Readonly<Record<string, string>> | undefined;
+
+  /** `host`: the one value of Host that is taken. */
+  constructor(host: string) {
+    this.#host = host;
+  }
+
+  /** The one request that `chunk` is, from its first byte to its last. */
+  read(chunk: Buffer): LaneRequest | undefined {
+    const parts = split(chunk, requestLine);
+    if (parts === undefined) return undefined;
+    const { line, block } = parts;
+    if (block !== this.#block) {
+      const headers = readFields(block, false);
+      this.#headers = headers?.["host"] === this.#host ? headers : undefined;
+      this.#block = block;
+    }
+    const [, method, target] = line;
+    if (this.#headers === undefined || target === undefined) return undefined;
+    return { method: method === "GET" ? "GET" : "HEAD", target, headers: this.#headers };
+  }
+}
+
+/** The target of the one CONNECT that `chunk` is, as it was written; undefined where it is anything else, or in doubt. */
+export function readConnect(chunk: Buffer): string | undefined {
+  const parts = split(chunk, connectLine);
+  return parts === undefined || readFields(parts.block, true) === undefined ? undefined : parts.line[1];
+}
+
+function split(chunk: Buffer, form: RegExp): { line: RegExpExecArray; block: string } | undefined {
+  if (chunk.length > longestRequest) return undefined;
+  const text = chunk.toString("latin1");
+  const end = text.indexOf("\r\n");
+  const line = end === -1 ? null : form.exec(text.slice(0, end));
+  return line === null ? undefined : { line, block: text.slice(end + 2) };
+}
+
+function readFields(block: string, isConnect: boolean): Record<string, string> | undefined {
+  if (!block.endsWith("\r\n\r\n")) return undefined;
+  const lines = block.slice(0, -4).split("\r\n");
+  if (lines.length > mostFields) return undefined;
+  const fields = Object.create(null) as Record<string, string>;
+  for (const line of lines) {
+    const match = fieldLine.exec(line);
+    if (match === null) return undefined;
+    const [, written = "", value = ""] = match;
+    const name = written.toLowerCase();
+    if (fields[name] !== undefined) return undefined;
+    if (framing.has(name) && !(isConnect ? allowedInConnect.has(name) : isKeepAlive(name, value))) return undefined;
+    fields[name] = value;
+  }
+  return fields;
+}
+
+/** What HTTP/1.1 means anyway (RFC 9112 §9.3); clients that know older servers still say it. */
+function isKeepAlive(name: string, value: string): boolean {
+  return name === "connection" && (value === "keep-alive" || value === "Keep-Alive");
+}
