@@ -1,9 +1,16 @@
 import type { ContenderName } from "./contenders/contender.ts";
 import type { Job } from "./load/job.ts";
-import { MiB, type Plan } from "./plan.ts";
+import { KiB, MiB, type Plan } from "./plan.ts";
 import type { Content, Site } from "./site.ts";
 
-export type CaseName = "warm-blob" | "manifest-hit" | "fresh-connection" | "cold-blob" | "paced-cold-blob";
+export type CaseName =
+  | "warm-blob"
+  | "manifest-hit"
+  | "fresh-connection"
+  | "cold-blob"
+  | "paced-cold-blob"
+  | "herd"
+  | "slow-clients";
 
 /** One thing that is measured of every contender. */
 export interface Case {
@@ -14,20 +21,25 @@ export interface Case {
   readonly content: "warm" | "cold";
   readonly contenders: readonly ContenderName[];
   make(site: Site): Content;
-  readonly load: Pick<Job, "requests" | "clients" | "connections">;
+  /** `direct` has `once` in place of it. */
+  readonly load: Pick<Job, "requests" | "clients" | "connections" | "slow">;
   /** Requests of the warm-up. */
   readonly warmUp: number;
 }
 
 const caches: readonly ContenderName[] = ["entrepot", "nginx", "mitm"];
-const once = { requests: 1, clients: 1, connections: "kept" } as const;
+/** One transfer by one client. */
+export const once: Case["load"] = { requests: 1, clients: 1, connections: "kept" };
+/** The upstream sends the blobs of these at the plan's pace. */
+export const pacedRepository = "bench/paced";
+export const herdRepository = "bench/herd";
 
 function mebibytes(size: number): string {
   return `${size / MiB} MiB`;
 }
 
 export function createCases(plan: Plan): Case[] {
-  const { warmBlob, manifest, fresh, coldBlob, pacedBlob } = plan;
+  const { warmBlob, manifest, fresh, coldBlob, pacedBlob, herd, slowClients } = plan;
   return [
     {
       name: "warm-blob",
@@ -70,9 +82,32 @@ export function createCases(plan: Plan): Case[] {
       title: `Cold blob behind a gigabit line: ${mebibytes(pacedBlob.size)}, one client, upstream limited to ${mebibytes(plan.pace)}/s`,
       content: "cold",
       contenders: ["direct", ...caches],
-      make: (site) => site.addBlob("bench/paced", pacedBlob.size),
+      make: (site) => site.addBlob(pacedRepository, pacedBlob.size),
       load: once,
       warmUp: 1,
+    },
+    {
+      name: "herd",
+      title: `Herd: ${herd.clients} clients ask at once for one cold blob of ${mebibytes(herd.size)}, upstream limited to ${mebibytes(herd.pace)}/s per connection`,
+      content: "cold",
+      contenders: ["direct", "entrepot", "nginx"],
+      make: (site) => site.addBlob(herdRepository, herd.size),
+      load: { requests: herd.clients, clients: herd.clients, connections: "kept" },
+      warmUp: herd.clients,
+    },
+    {
+      name: "slow-clients",
+      title: `Slow clients: ${slowClients.slow} read one cold blob of ${mebibytes(slowClients.size)} at ${slowClients.rate / KiB} KiB/s each, ${slowClients.fast} as fast as it comes, upstream limited to ${mebibytes(herd.pace)}/s per connection`,
+      content: "cold",
+      contenders: ["direct", "entrepot"],
+      make: (site) => site.addBlob(herdRepository, slowClients.size),
+      load: {
+        requests: slowClients.fast,
+        clients: slowClients.fast,
+        connections: "kept",
+        slow: { clients: slowClients.slow, bytesPerSecond: slowClients.rate },
+      },
+      warmUp: slowClients.fast,
     },
   ];
 }

@@ -1,8 +1,6 @@
 import type { CaseName } from "./cases.ts";
-import type { ContenderName } from "./contenders/contender.ts";
-import { GiB, MiB } from "./plan.ts";
+import { GiB, KiB, MiB } from "./plan.ts";
 import type { Sample } from "./round.ts";
-import { type Summary, summarise } from "./stats.ts";
 
 /** One line of the report. */
 export interface Figure {
@@ -11,9 +9,14 @@ export interface Figure {
   readonly unit: string;
   /** Undefined where the contender has no such figure. `direct` is the sample of the bare transfer in the same round. */
   value(sample: Sample, direct: Sample | undefined): number | undefined;
-  /** What Entrepot / nginx should be: at most (lower is better) or at least (higher is). */
-  readonly target?: { readonly atMost: number } | { readonly atLeast: number };
+  /** What Entrepot / nginx should be. */
+  readonly target?: Bound;
+  /** What Entrepot's own figure should be. */
+  readonly own?: Bound;
 }
+
+/** At most and at least are for the median, exactly is for every round. */
+export type Bound = { readonly atMost: number } | { readonly atLeast: number } | { readonly exactly: number };
 
 const cpuPerGiB = (sample: Sample): number | undefined => per(sample.cpuSeconds, sample.bytes / GiB);
 const peak = (sample: Sample): number | undefined => per(sample.peakRss, MiB);
@@ -22,7 +25,8 @@ const cpuPerRequest = (scale: number) => (sample: Sample) => per(sample.cpuSecon
 const timeToDirect = (sample: Sample, direct: Sample | undefined): number | undefined =>
   per(sample.seconds, direct?.seconds);
 const loadBusy = (sample: Sample): number => (sample.loadCpuSeconds / sample.seconds) * 100;
-const transfers = (sample: Sample): number => sample.upstreamBytes / sample.bytes;
+/** How many times over the upstream sent the blob, of which each request had one. */
+const transfers = (sample: Sample): number | undefined => per(sample.upstreamBytes, sample.bytes / sample.requests);
 
 export const figures: readonly Figure[] = [
   { case: "warm-blob", name: "CPU", unit: "CPU-s/GiB", value: cpuPerGiB, target: { atMost: 0.8 } },
@@ -51,43 +55,31 @@ export const figures: readonly Figure[] = [
   { case: "cold-blob", name: "peak RSS", unit: "MiB", value: peak },
   { case: "paced-cold-blob", name: "time / direct", unit: "x", value: timeToDirect, target: { atMost: 1.3 } },
   { case: "paced-cold-blob", name: "CPU", unit: "CPU-s/GiB", value: cpuPerGiB, target: { atMost: 1.3 } },
+  { case: "herd", name: "upstream bytes / blob", unit: "x", value: transfers, own: { exactly: 1 } },
+  { case: "herd", name: "last client's time / direct", unit: "x", value: timeToDirect, own: { atMost: 1.1 } },
+  {
+    case: "herd",
+    name: "first follower's first byte after the leader's",
+    unit: "ms",
+    value: (sample) => sample.lag?.first,
+    own: { atMost: 50 },
+  },
+  { case: "herd", name: "last follower's", unit: "ms", value: (sample) => sample.lag?.last },
+  { case: "herd", name: "CPU", unit: "CPU-s/GiB served", value: cpuPerGiB },
+  { case: "herd", name: "peak RSS", unit: "MiB", value: peak },
+  { case: "slow-clients", name: "upstream bytes / blob", unit: "x", value: transfers, own: { exactly: 1 } },
+  {
+    case: "slow-clients",
+    name: "last fast client's time / direct",
+    unit: "x",
+    value: timeToDirect,
+    own: { atMost: 1.1 },
+  },
+  { case: "slow-clients", name: "slowest client's rate", unit: "KiB/s", value: (sample) => per(sample.slowest, KiB) },
+  { case: "slow-clients", name: "peak RSS", unit: "MiB", value: peak },
 ];
 
-/** A figure of all rounds, per contender, and Entrepot's in parts of nginx's. */
-export interface Row {
-  readonly figure: Figure;
-  readonly values: ReadonlyMap<ContenderName, Summary>;
-  /** Of the ratios of each round, since the two ran within seconds of each other there. */
-  readonly ratio: Summary | undefined;
-}
-
-export function summariseFigure(figure: Figure, samples: readonly Sample[]): Row {
-  const mine = samples.filter((sample) => sample.case === figure.case);
-  const direct = new Map(
-    mine.filter((sample) => sample.contender === "direct").map((sample) => [sample.round, sample]),
-  );
-  const byContender = new Map<ContenderName, Map<number, number>>();
-  for (const sample of mine) {
-    const value = figure.value(sample, direct.get(sample.round));
-    if (value === undefined) continue;
-    const rounds = byContender.get(sample.contender) ?? new Map<number, number>();
-    byContender.set(sample.contender, rounds.set(sample.round, value));
-  }
-  const values = new Map<ContenderName, Summary>();
-  for (const [name, rounds] of byContender) {
-    const summary = summarise([...rounds.values()]);
-    if (summary) values.set(name, summary);
-  }
-  return { figure, values, ratio: summarise(ratios(byContender.get("entrepot"), byContender.get("nginx"))) };
-}
-
-function ratios(
-  ours: ReadonlyMap<number, number> | undefined,
-  theirs: ReadonlyMap<number, number> | undefined,
-): number[] {
-  return [...(ours ?? [])].flatMap(([round, value]) => per(value, theirs?.get(round)) ?? []);
-}
-
-function per(value: number | undefined, unit: number | undefined): number | undefined {
+/** Undefined where there is nothing to divide, or to divide by. */
+export function per(value: number | undefined, unit: number | undefined): number | undefined {
   return value === undefined || unit === undefined || unit === 0 ? undefined : value / unit;
 }

@@ -1,9 +1,10 @@
 import type { Case } from "./cases.ts";
 import { type ContenderName, titles } from "./contenders/contender.ts";
-import { type Figure, type Row, figures, summariseFigure } from "./figures.ts";
+import { type Bound, type Figure, figures } from "./figures.ts";
 import type { Machine } from "./machine.ts";
 import { GiB } from "./plan.ts";
 import type { Sample } from "./round.ts";
+import { type Row, summariseFigure } from "./rows.ts";
 import type { Summary } from "./stats.ts";
 
 export interface Findings {
@@ -73,13 +74,25 @@ function label(figure: Figure): string {
   return figure.unit === "x" ? figure.name : `${figure.name} (${figure.unit})`;
 }
 
-function verdict({ figure, ratio }: Row): string {
-  if (!figure.target) return "";
-  const [kept, words] =
-    "atMost" in figure.target
-      ? [ratio !== undefined && ratio.median <= figure.target.atMost, `at most ${figure.target.atMost}`]
-      : [ratio !== undefined && ratio.median >= figure.target.atLeast, `at least ${figure.target.atLeast}`];
-  return ratio === undefined ? words : `${words}: ${kept ? "kept" : "missed"}`;
+function verdict({ figure, ratio, values }: Row): string {
+  const own = values.get("entrepot");
+  return [
+    ...(figure.target ? [judge(figure.target, ratio)] : []),
+    ...(figure.own ? [`Entrepot ${judge(figure.own, own)}`] : []),
+  ].join("; ");
+}
+
+function judge(bound: Bound, found: Summary | undefined): string {
+  const words = Object.entries(bound).map(([kind, value]) => `${kinds[kind] ?? kind} ${value}`);
+  return found === undefined ? words.join() : `${words.join()}: ${keeps(bound, found) ? "kept" : "missed"}`;
+}
+
+const kinds: Readonly<Record<string, string>> = { atMost: "at most", atLeast: "at least", exactly: "exactly" };
+
+function keeps(bound: Bound, { median, min, max }: Summary): boolean {
+  if ("atMost" in bound) return median <= bound.atMost;
+  if ("atLeast" in bound) return median >= bound.atLeast;
+  return min === bound.exactly && max === bound.exactly;
 }
 
 function text(summary: Summary | undefined): string {

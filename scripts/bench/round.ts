@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Case, CaseName } from "./cases.ts";
+import { type Case, type CaseName, once } from "./cases.ts";
 import type { Contender, ContenderName, Target } from "./contenders/contender.ts";
 import type { Load } from "./load/client.ts";
 import type { JobResult } from "./load/job.ts";
@@ -38,18 +38,17 @@ const settle = 150;
 export async function takeTurn(turn: Turn, load: Load, upstream: Upstream): Promise<Sample> {
   const { contender, content, round } = turn;
   const warmUp = round === 0;
-  const { requests, clients, connections } = turn.case.load;
+  const amount = turn.name === "direct" ? once : turn.case.load;
+  const warmUpRequests = turn.name === "direct" ? once.requests : turn.case.warmUp;
   upstream.sent();
   contender?.tree.resetPeak();
   const before = contender?.tree.cpuSeconds();
   const result = await load.run({
     target: turn.target,
     path: content.path,
+    ...amount,
     bytes: content.size,
-    ...(warmUp && { sha256: content.sha256, seconds: turn.warmUpLimit }),
-    requests: warmUp ? turn.case.warmUp : requests,
-    clients,
-    connections,
+    ...(warmUp && { sha256: content.sha256, seconds: turn.warmUpLimit, requests: warmUpRequests }),
   });
   await pause(settle);
   const after = contender?.tree.cpuSeconds();

@@ -16,8 +16,8 @@ export interface UpstreamOptions {
   readonly directory: string;
   readonly site: string;
   readonly pki: Pki;
-  /** Bytes per second of each connection that reads below `bench/paced`. */
-  readonly pace: number;
+  /** Repositories whose blobs each connection reads at no more than so many bytes per second. */
+  readonly paces: Readonly<Record<string, number>>;
   readonly cpu: number | undefined;
   readonly signal: AbortSignal;
 }
@@ -54,6 +54,10 @@ function withCounter(service: Service, port: number, accessLog: string): Upstrea
 
 function configuration(options: UpstreamOptions, port: number, accessLog: string): string {
   const { leaf } = options.pki;
+  const paced = Object.entries(options.paces).map(
+    ([repository, pace]) =>
+      `location ~ ^/v2/${repository}/blobs/ { default_type application/octet-stream; limit_rate ${pace}; }`,
+  );
   return `${nginxMain(options.directory)}
 http {
   log_format bench '$request_method $status $body_bytes_sent $uri';
@@ -72,7 +76,7 @@ http {
     etag on;
     location = /v2/ { add_header Docker-Distribution-Api-Version registry/2.0; default_type application/json; return 200 "{}"; }
     location ~ ^/v2/.+/manifests/(sha256:[0-9a-f]+)$ { default_type ${manifestType}; add_header Docker-Content-Digest $1; }
-    location ~ ^/v2/bench/paced/blobs/ { default_type application/octet-stream; limit_rate ${options.pace}; }
+    ${paced.join("\n    ")}
     location ~ ^/v2/.+/blobs/(sha256:[0-9a-f]+)$ { default_type application/octet-stream; add_header Docker-Content-Digest $1; }
   }
 }

@@ -1,13 +1,15 @@
 import { type Hash, createHash } from "node:crypto";
-import net from "node:net";
-import tls from "node:tls";
+import type net from "node:net";
+import type tls from "node:tls";
 import type { Target } from "../contenders/contender.ts";
-import { registryHost } from "../pki.ts";
+import { dial, request, secure } from "./dial.ts";
 import { readIntoOneBuffer } from "./one-buffer.ts";
 
 export interface Reply {
   readonly status: number;
   readonly bytes: number;
+  /** When the first byte of the body came, as `performance.now()` has it. */
+  readonly firstByte: number;
   /** Hexadecimal, where it was asked for. */
   readonly sha256: string | undefined;
 }
@@ -29,27 +31,18 @@ export class Connection {
   #status = 0;
   #expected = -1;
   #received = 0;
+  #firstByte = 0;
 
   static async open(target: Target, roots: Buffer): Promise<Connection> {
     const connection = new Connection();
-    const raw = await (target.way === "connect" ? connectThrough(target.port) : connectTo(target.port));
-    raw.setNoDelay(true);
+    const raw = await dial(target);
     await connection.#secure(raw, roots);
     return connection;
   }
 
   #secure(raw: net.Socket, roots: Buffer): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#socket = tls.connect({
-        socket: raw,
-        servername: registryHost,
-        ca: roots,
-        ALPNProtocols: ["http/1.1"],
-        // The order in which Go programs, so all container clients, offer them on a CPU with AES instructions.
-        ciphers: "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256",
-        minVersion: "TLSv1.3",
-        ecdhCurve: "X25519:P-256",
-      });
+      this.#socket = secure(raw, roots);
       readIntoOneBuffer(this.#socket, (piece) => this.#consume(piece));
       raw.once("error", reject);
       this.#socket.once("secureConnect", resolve);
@@ -68,9 +61,7 @@ export class Connection {
       this.#head = "";
       this.#expected = -1;
       this.#received = 0;
-      this.#socket?.write(
-        `GET ${path} HTTP/1.1\r\nHost: ${registryHost}\r\nUser-Agent: bench\r\nAccept: */*\r\nAccept-Encoding: identity\r\n\r\n`,
-      );
+      this.#socket?.write(request(path));
     });
   }
 
@@ -98,6 +89,7 @@ export class Connection {
       body = piece.subarray(end + 4 - before);
       if (!this.#readHead(this.#head.slice(0, end))) return;
     }
+    if (this.#received === 0 && body.length > 0) this.#firstByte = performance.now();
     this.#received += body.length;
     this.#pending?.hash?.update(body);
     if (this.#received >= this.#expected) this.#finish();
@@ -117,7 +109,12 @@ export class Connection {
   #finish(): void {
     const pending = this.#pending;
     this.#pending = undefined;
-    pending?.resolve({ status: this.#status, bytes: this.#received, sha256: pending.hash?.digest("hex") });
+    pending?.resolve({
+      status: this.#status,
+      bytes: this.#received,
+      firstByte: this.#firstByte,
+      sha256: pending.hash?.digest("hex"),
+    });
   }
 
   #fail(error: Error): void {
@@ -125,30 +122,4 @@ export class Connection {
     this.#pending = undefined;
     pending?.reject(error);
   }
-}
-
-function connectTo(port: number): Promise<net.Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect(port, "127.0.0.1", () => resolve(socket));
-    socket.once("error", reject);
-  });
-}
-
-/** RFC 9110 §9.3.6. */
-function connectThrough(port: number): Promise<net.Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect(port, "127.0.0.1");
-    let head = "";
-    const onData = (piece: Buffer): void => {
-      head += piece.toString("latin1");
-      if (!head.includes("\r\n\r\n")) return;
-      socket.off("data", onData);
-      socket.pause();
-      if (/^HTTP\/1\.[01] 200 /.test(head)) resolve(socket);
-      else reject(new Error(`CONNECT was answered: ${head.slice(0, 200)}`));
-    };
-    socket.on("data", onData);
-    socket.once("error", reject);
-    socket.write(`CONNECT ${registryHost}:443 HTTP/1.1\r\nHost: ${registryHost}:443\r\nUser-Agent: bench\r\n\r\n`);
-  });
 }

@@ -16,6 +16,8 @@ export interface Job {
   readonly clients: number;
   /** fresh: a new connection, so CONNECT and a full handshake, for each request. */
   readonly connections: "kept" | "fresh";
+  /** These ask just before the others and read at so slow a rate until the others have ended; then they hang up. */
+  readonly slow?: { readonly clients: number; readonly bytesPerSecond: number };
 }
 
 /** Latencies are milliseconds, of a fresh connection from before it was opened, to the body's last byte. */
@@ -27,6 +29,13 @@ export interface JobResult {
   readonly loadCpuSeconds: number;
   readonly p50: number;
   readonly p99: number;
+  /**
+   * Milliseconds from the moment when the first client has a byte of its first body to when the next one has (`first`) and the last one
+   * (`last`). Undefined for a single client.
+   */
+  readonly lag: { readonly first: number; readonly last: number } | undefined;
+  /** Bytes per second of that slow client that got least. Undefined without slow ones. */
+  readonly slowest: number | undefined;
   /** What was negotiated: protocol, cipher, key exchange, kind of the certificate's key. */
   readonly tls: string;
 }
