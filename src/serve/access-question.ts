@@ -38,16 +38,39 @@ export interface Knowledge {
   readonly isOwnToken: (authorization: string) => boolean;
 }
 
-export function questionOf(knows: Knowledge, headers: RequestFields, origin: Origin, request: PullRequest): Question {
+/** Who asks, as far as the fields of a request tell. */
+export interface Asker {
+  readonly authorization: string | undefined;
+  /** Whether the Authorization is all that tells. */
+  readonly plain: boolean;
+  readonly credential: CredentialId | undefined;
+}
+
+export function askerOf(knows: Knowledge, headers: RequestFields): Asker {
   const { authorization, text, plain } = identityOf(headers);
+  return { authorization, plain, credential: text === undefined ? undefined : knows.credential(text) };
+}
+
+/** Whose right counts at an origin, and until when that holds. */
+export function standingOf(
+  knows: Knowledge,
+  { authorization, plain, credential }: Asker,
+  origin: Origin,
+): { readonly requester: Requester; readonly anonymous: number | undefined } {
   const anonymous = authorization !== undefined && plain ? knows.anonymousUntil(authorization, origin) : undefined;
   const requester = requesterOf({
-    authorized: text !== undefined,
+    authorized: credential !== undefined,
     own: authorization !== undefined && knows.isOwnToken(authorization),
     anonymous: anonymous !== undefined,
     injects: knows.injects(origin),
   });
-  const credential = text === undefined ? undefined : knows.credential(text);
+  return { requester, anonymous };
+}
+
+export function questionOf(knows: Knowledge, headers: RequestFields, origin: Origin, request: PullRequest): Question {
+  const asker = askerOf(knows, headers);
+  const { authorization, credential } = asker;
+  const { requester, anonymous } = standingOf(knows, asker, origin);
   const reference = request.kind === "manifest" ? (request.tag ?? request.digest) : request.digest;
   const accept = request.kind === "manifest" ? acceptKey(headers.accept) : "";
   const { repository } = request;

@@ -15,7 +15,16 @@ import {
 import type { PullRequest } from "../policy/decide.ts";
 import { type Alarm, systemAlarm, withPatience } from "../upstream/patience.ts";
 import type { Fetch, UpstreamResponse } from "../upstream/types.ts";
-import { factsOf, type Knowledge, type Question, questionOf, type RequestFields } from "./access-question.ts";
+import {
+  type Asker,
+  askerOf,
+  factsOf,
+  type Knowledge,
+  type Question,
+  questionOf,
+  type RequestFields,
+  standingOf,
+} from "./access-question.ts";
 import { askForContent, noteUpstream } from "./ask.ts";
 import type { Exchange } from "./exchange.ts";
 import { withoutIdentity } from "./identity.ts";
@@ -74,6 +83,8 @@ export class Access {
   readonly #parts: AccessParts;
   readonly #refused = new LRUCache<string, Remembered>({ max: 2000 });
   readonly #probed = new LRUCache<string, number>({ max: 10_000 });
+  /** By the fields of a request, which a connection's further requests share while they are the same. */
+  readonly #askers = new WeakMap<RequestFields, Asker>();
   readonly #leaders = new Map<string, Promise<unknown>>();
 
   constructor(parts: AccessParts) {
@@ -117,8 +128,12 @@ export class Access {
   admitsNow(headers: RequestFields, origin: Origin, request: PullRequest): boolean {
     const { mode, records, clock } = this.#parts;
     if (mode === "shared") return true;
-    const { place, requester, credential, digest } = questionOf(this.#parts, headers, origin, request);
-    return decideAccess({ ...records.now(place, credential, digest), mode, requester, now: clock.now() }) === "serve";
+    let asker = this.#askers.get(headers);
+    if (asker === undefined) this.#askers.set(headers, (asker = askerOf(this.#parts, headers)));
+    const { requester } = standingOf(this.#parts, asker, origin);
+    const { repository, digest } = request;
+    const known = records.now({ origin, repository }, asker.credential, digest);
+    return decideAccess({ ...known, mode, requester, now: clock.now() }) === "serve";
   }
 
   /** Whether held content, a stale tag above all, may be served to this requester while the upstream cannot be asked. Asks nobody. */
