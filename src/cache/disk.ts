@@ -163,15 +163,19 @@ class DiskStore implements HotStore {
     }
   }
 
-  async createSpool(digest: Digest): Promise<Spool> {
+  async createSpool(digest?: Digest): Promise<Spool> {
     const path = join(spoolDirectory(this.#directory), newSpoolName());
     const home = {
-      adopt: (size: number, move: () => Promise<void>) => this.#adopt(digest, size, move),
+      adopt: async (as: Digest | undefined, size: number, move: (target: string) => Promise<void>) => {
+        const named = digest ?? as;
+        if (named === undefined) throw this.#troubles.failure("name a blob", undefined);
+        await this.#adopt(named, size, () => move(contentPath(this.#directory, named)));
+      },
       failure: (action: string, error: unknown) => this.#troubles.failure(action, error),
     };
     try {
       const descriptor = await createFile(path);
-      return new DiskSpool(descriptor, path, contentPath(this.#directory, digest), home, () => this.#clock.now());
+      return new DiskSpool(descriptor, path, home, () => this.#clock.now());
     } catch (error) {
       throw this.#troubles.failure("create a file for a blob", error);
     }

@@ -2,6 +2,7 @@ import { close, fstat, open, read, writev } from "node:fs";
 import { mkdir, rename, unlink, utimes } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
+import type { Digest } from "../core/digest.ts";
 import type { Spool } from "./types.ts";
 import { errnoOf } from "./trouble.ts";
 
@@ -11,8 +12,8 @@ export const statFile = promisify(fstat);
 
 /** What a spool tells the store that it belongs to. */
 export interface SpoolHome {
-  /** Runs the adoption: `move` brings the file to its place. Rejects with CACHE_IO. */
-  adopt(size: number, move: () => Promise<void>): Promise<void>;
+  /** Runs the adoption: `move` brings the file to its place. `as`: what it is, where the spool was created without. Rejects with CACHE_IO. */
+  adopt(as: Digest | undefined, size: number, move: (target: string) => Promise<void>): Promise<void>;
   /** The error to reject with. */
   failure(action: string, error: unknown): Error;
 }
@@ -80,7 +81,6 @@ function without(pieces: readonly Buffer[], bytes: number): readonly Buffer[] {
 export class DiskSpool implements Spool {
   readonly #descriptor: number;
   readonly #path: string;
-  readonly #target: string;
   readonly #home: SpoolHome;
   readonly #now: () => number;
   #size = 0;
@@ -88,10 +88,9 @@ export class DiskSpool implements Spool {
   #operations = 0;
   #closed = false;
 
-  constructor(descriptor: number, path: string, target: string, home: SpoolHome, now: () => number) {
+  constructor(descriptor: number, path: string, home: SpoolHome, now: () => number) {
     this.#descriptor = descriptor;
     this.#path = path;
-    this.#target = target;
     this.#home = home;
     this.#now = now;
   }
@@ -120,11 +119,11 @@ export class DiskSpool implements Spool {
     });
   }
 
-  async adopt(): Promise<void> {
+  async adopt(as?: Digest): Promise<void> {
     if (this.#state !== "open") return;
     this.#state = "adopting";
     try {
-      await this.#home.adopt(this.#size, () => moveInto(this.#path, this.#target, this.#now()));
+      await this.#home.adopt(as, this.#size, (target) => moveInto(this.#path, target, this.#now()));
       this.#state = "adopted";
     } catch (error) {
       this.#state = "open";

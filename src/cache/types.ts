@@ -23,8 +23,8 @@ export interface Store {
   find(digest: Digest, size?: number): Promise<Body | undefined>;
   /** Whether it is held, and its size, without opening it. */
   stat(digest: Digest): Promise<Stored | undefined>;
-  /** A new place for the bytes of a digest that is not yet proven. */
-  createSpool(digest: Digest): Promise<Spool>;
+  /** A new place for bytes that are not yet proven; `digest`: what they are to be, where that is known by now. */
+  createSpool(digest?: Digest): Promise<Spool>;
   /** Small content in one go (a manifest). Rejects with UPSTREAM_WRONG_DIGEST where it hashes to something else. */
   put(digest: Digest, bytes: Buffer): Promise<void>;
   /** Drops content. One that is being read stays readable by who has it open. */
@@ -58,8 +58,11 @@ export interface Spool {
   append(pieces: readonly Buffer[]): Promise<void>;
   /** Reads what was appended, into `buffer`, calls back with the number of bytes read. */
   read(buffer: Buffer, position: number, done: (error: Error | null, bytes: number) => void): void;
-  /** Makes the bytes the content of the digest, which the caller has verified. The spool stays readable until closed. */
-  adopt(): Promise<void>;
+  /**
+   * Makes the bytes the content of the digest, which the caller has verified; `as` names it where the spool was created without. The spool
+   * stays readable until closed.
+   */
+  adopt(as?: Digest): Promise<void>;
   /** Throws the bytes away. */
   discard(): Promise<void>;
   /** Gives the descriptor back. What was neither adopted nor discarded is discarded. */

@@ -17,6 +17,7 @@ import { createHotLook, type HotLook } from "../serve/hot.ts";
 import type { Offline } from "../serve/offline.ts";
 import { observed } from "../serve/observed.ts";
 import { pass } from "../serve/pass.ts";
+import { PushKeeper } from "../serve/push-keep.ts";
 import type { PushParts } from "../serve/push.ts";
 import { RecentRefusals } from "../serve/recent-refusals.ts";
 import { createForwardHandler, createRegistryHandler } from "../serve/registry.ts";
@@ -77,10 +78,12 @@ export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
     judge: (known, ttl) => judge(config, known, ttl, clock.now()),
     mayServeStale: (known, ttl) => mayServeStale({ record: known, ttl, now: clock.now() }, config.staleIfError),
   });
+  const keep = config.cacheOnPush ? new PushKeeper({ store, records, tagRecords, access, content, clock }) : undefined;
   const buffer = config.proxyRequestBuffering ? bufferIn(spoolDirectory(cache.directory)) : undefined;
   const parts = {
     fetch,
     buffer,
+    keep,
     records,
     tagRecords,
     changed: (origin: Origin, repository: string) => {

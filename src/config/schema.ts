@@ -12,9 +12,9 @@ import {
   size,
   sizeOrZero,
   tagPattern,
-  timeout,
   timeoutOrZero,
 } from "./scalars.ts";
+import { timeouts } from "./timeouts.ts";
 
 /** Every option, in the order in which help lists them. The one place where an option is declared. */
 export const options = {
@@ -220,6 +220,12 @@ export const options = {
     default: "false",
     help: "true: an upload is written to disk before it is sent on.",
   }),
+  cacheOnPush: option({
+    group: "Push",
+    kind: boolean,
+    default: "false",
+    help: "true: what is pushed through is kept as well, once the registry has accepted it, so that the next pull is a hit.",
+  }),
 
   caDir: option({
     group: "Certificates",
@@ -287,66 +293,7 @@ export const options = {
     help: "Connects to registries over IPv4 only.",
   }),
 
-  sendTimeout: option({
-    group: "Timeouts",
-    kind: timeout,
-    default: "60s",
-    help: "Client side: between two writes of an answer.",
-  }),
-  clientBodyTimeout: option({
-    group: "Timeouts",
-    kind: timeout,
-    default: "60s",
-    help: "Client side: between two reads of a request's body.",
-  }),
-  clientHeaderTimeout: option({
-    group: "Timeouts",
-    kind: timeout,
-    default: "60s",
-    help: "Client side: for a whole request header.",
-  }),
-  keepaliveTimeout: option({
-    group: "Timeouts",
-    kind: timeoutOrZero,
-    default: "300s",
-    help: "Client side: how long an idle connection is kept; 0 closes it after each answer.",
-  }),
-  proxyReadTimeout: option({
-    group: "Timeouts",
-    kind: timeout,
-    default: "60s",
-    help: "Registry side: between two reads of an answer.",
-  }),
-  proxyConnectTimeout: option({
-    group: "Timeouts",
-    kind: timeout,
-    default: "60s",
-    help: "Registry side: for a connection, TLS included.",
-  }),
-  proxySendTimeout: option({
-    group: "Timeouts",
-    kind: timeout,
-    default: "60s",
-    help: "Registry side: between two writes of a request.",
-  }),
-  proxyConnectReadTimeout: option({
-    group: "Timeouts",
-    kind: timeout,
-    default: "60s",
-    help: "Tunnels: between two reads from the target.",
-  }),
-  proxyConnectConnectTimeout: option({
-    group: "Timeouts",
-    kind: timeout,
-    default: "60s",
-    help: "Tunnels: for the connection to the target.",
-  }),
-  proxyConnectSendTimeout: option({
-    group: "Timeouts",
-    kind: timeout,
-    default: "60s",
-    help: "Tunnels: between two writes to the target.",
-  }),
+  ...timeouts,
 
   logLevel: option({
     group: "Logs and debugging",

@@ -11,6 +11,16 @@ export const manifestMediaTypes = [
 /** What a blob is served as where its registry did not say. */
 export const blobMediaType = "application/octet-stream";
 
+/** Whether an Accept header names a type, or all. A range such as `application/*` names none that a registry would choose by. */
+export function isAccepted(mediaType: string, header: string | undefined): boolean {
+  const named = new Set(
+    acceptKey(header)
+      .split(",")
+      .map((type) => type.replace(/;.*$/, "")),
+  );
+  return named.has("*/*") || named.has(mediaType.toLowerCase().replace(/\s*;.*$/, ""));
+}
+
 /**
  * An Accept header as a part of a cache key: the same tag has several bodies, and which one is sent depends on
  * this header alone. Order and case do not count between types of equal weight; a weight does.

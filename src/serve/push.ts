@@ -11,6 +11,7 @@ import { contentKey } from "./content.ts";
 import { cacheHeaders } from "./content-headers.ts";
 import type { TagRecords } from "./tag-records.ts";
 import type { Exchange } from "./exchange.ts";
+import type { PushKeeper } from "./push-keep.ts";
 import { requestBody, sendResponse } from "./pass.ts";
 import { sendError } from "./write.ts";
 
@@ -28,6 +29,8 @@ export interface PushParts {
   readonly buffer: ((body: Readable, signal: AbortSignal) => Promise<BufferedUpload>) | undefined;
   readonly records: Records;
   readonly tagRecords: TagRecords;
+  /** CACHE_ON_PUSH: keeps what passes; undefined where it is off. */
+  readonly keep: Pick<PushKeeper, "watch"> | undefined;
   /** Called once a push or a deletion was accepted: what was refused of the repository before may be there now. */
   readonly changed: (origin: Origin, repository: string) => void;
   /** INJECT_ON_PUSH. */
@@ -49,8 +52,10 @@ export async function push(
   const body = requestBody(exchange);
   const buffered =
     body !== undefined && parts.buffer !== undefined ? await parts.buffer(body, exchange.signal) : undefined;
+  const watch = parts.keep?.watch(exchange, origin, request);
   try {
-    const sent = buffered === undefined ? body : buffered.stream();
+    const whole = buffered === undefined ? body : buffered.stream();
+    const sent = whole === undefined || watch === undefined ? whole : watch.through(whole);
     const response = await parts.fetch(
       askAsIs(exchange, {
         origin,
@@ -67,6 +72,9 @@ export async function push(
       await forgetManifest(parts, origin, request);
       if ("repository" in request) parts.changed(origin, request.repository);
     }
+    const upstreams = first(response.headers.location);
+    const location = upstreams === undefined ? undefined : usableLocation(upstreams, origin);
+    await watch?.answered(response, location);
     const added = cacheHeaders(exchange, "BYPASS", "unknown");
     if (response.status === 401 && wouldHelp(parts, exchange, origin)) {
       response.body.destroy();
@@ -77,10 +85,10 @@ export async function push(
       });
       return;
     }
-    const location = first(response.headers.location);
-    if (location !== undefined) added["location"] = usableLocation(location, origin);
+    if (location !== undefined) added["location"] = location;
     await sendResponse(exchange, response, added);
   } finally {
+    watch?.end();
     await buffered?.discard();
   }
 }

@@ -1,6 +1,9 @@
 import type { CacheRecord, CacheVariant, Records } from "../cache/types.ts";
-import { acceptKey } from "../core/media-types.ts";
+import { acceptKey, isAccepted } from "../core/media-types.ts";
 import type { Origin } from "../core/origin.ts";
+
+/** In the place of an Accept, whose key is in lower case. */
+const pushedKey = "PUSHED";
 
 /** Bodies of one tag that are remembered; clients choose the Accept, so there must be an end to them. */
 const mostVariants = 16;
@@ -17,7 +20,15 @@ export class TagRecords {
   }
 
   async get(tag: TagName, accept: string | undefined): Promise<CacheVariant | undefined> {
-    return (await this.#records.get(tagKey(tag)))?.variants?.[acceptKey(accept)];
+    const variants = (await this.#records.get(tagKey(tag)))?.variants;
+    const asked = variants?.[acceptKey(accept)];
+    const pushed = variants?.[pushedKey];
+    return asked ?? (pushed !== undefined && isAccepted(pushed.mediaType, accept) ? pushed : undefined);
+  }
+
+  /** What a push made of a tag: the one body that it has, for all who accept its type. Never rejects. */
+  async pushed(tag: TagName, variant: CacheVariant): Promise<void> {
+    await this.#records.put(tagKey(tag), { ...variant, variants: { [pushedKey]: variant } }).catch(() => undefined);
   }
 
   /** Never rejects: what the disk does not take is kept in memory. */

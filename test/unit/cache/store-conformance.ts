@@ -35,6 +35,19 @@ export function storeConformance(t: Test, make: (t: Test) => Promise<Store>): vo
     });
   }
 
+  t.test("a spool of bytes that get their name only in the end becomes content", async (t) => {
+    const store = await make(t);
+    const bytes = randomBytes(70_000);
+    const spool = await store.createSpool();
+    await spool.append([bytes]);
+    await spool.adopt(digestOf(bytes));
+    spool.close();
+    t.match(await store.stat(digestOf(bytes)), { size: bytes.length });
+    const nameless = await store.createSpool();
+    await t.rejects(nameless.adopt(), { code: "CACHE_IO" });
+    nameless.close();
+  });
+
   t.test("a spool can be read while it is written, and after it was adopted", async (t) => {
     const store = await make(t);
     const bytes = randomBytes(1000);
