@@ -9,6 +9,11 @@ export interface ScreenFacts {
   readonly authority: { readonly fingerprint: string; readonly certificateFile: string; readonly created: boolean };
 }
 
+const access = {
+  verified: "what is cached goes to those whom its registry would serve",
+  shared: "every client is served what is cached, private images included (CACHE_ACCESS=shared)",
+} as const;
+
 /** The one screen that a start shows: where it is, whom to trust, what it keeps, and the line that sets up a client. */
 export function startScreen({ version, loaded, listening, authority }: ScreenFacts): string {
   const { config, sources } = loaded;
@@ -25,9 +30,10 @@ export function startScreen({ version, loaded, listening, authority }: ScreenFac
     ["CA", `${authority.certificateFile}${authority.created ? " (made just now)" : ""}`],
     ["", `SHA-256 ${authority.fingerprint}`],
     ["cache", `${config.cacheDir}, up to ${formatSize(config.cacheMaxSize)}`],
+    ["access", access[config.cacheAccess]],
     ["registries", registries.join(" ")],
     ["credentials", config.authRegistries.length === 0 ? "none" : sources.authRegistries.value],
-    ["pushes", config.allowPush ? "passed on" : "refused (ALLOW_PUSH=true passes them on)"],
+    ["pushes", pushes(config)],
   ];
   return [
     `entrepot ${version}`,
@@ -39,6 +45,11 @@ export function startScreen({ version, loaded, listening, authority }: ScreenFac
     "",
     "",
   ].join("\n");
+}
+
+function pushes({ allowPush, cacheOnPush }: LoadedConfig["config"]): string {
+  if (!allowPush) return "refused (ALLOW_PUSH=true passes them on)";
+  return cacheOnPush ? "passed on, and kept" : "passed on";
 }
 
 /** An address that other machines can use, where it listens on more than the loopback. */

@@ -36,8 +36,12 @@ export interface ComposeParts {
   readonly clock?: Clock;
 }
 
+const sharedAccess =
+  "CACHE_ACCESS is shared: every client is served what is cached, private images included, whoever's credential brought them.";
+
 /** Builds the object graph. Rejects with CONFIG_INVALID or CA_INVALID where the configuration cannot be run. */
 export async function compose(config: Config, { log, version, clock = systemClock }: ComposeParts): Promise<Service> {
+  if (config.cacheAccess === "shared") log.warn({ event: "access-shared" }, sharedAccess);
   const policy = compilePolicy(policyOptions(config));
   const authority = await openAuthority({ directory: config.caDir, ...ownAuthority(config), clock });
   for (const warning of authority.warnings) log.warn(warning);
@@ -51,6 +55,7 @@ export async function compose(config: Config, { log, version, clock = systemCloc
     cacheEntries: () => cache.evictor.count(),
     connections: () => listener.connections(),
     tunnels: () => listener.tunnels(),
+    scrubber: () => cache.scrubber.figures(),
     breakers: () => guard.breaker.list(),
     quotas: () => guard.quotas.list(),
   });

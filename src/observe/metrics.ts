@@ -11,6 +11,8 @@ export interface MetricSources {
   readonly cacheEntries?: () => number;
   readonly connections?: () => number;
   readonly tunnels?: () => number;
+  /** What was read back from the cache's disk since the start: bytes, and blobs found to be no longer what their digests say. */
+  readonly scrubber?: () => { readonly checkedBytes: number; readonly rotten: number };
   /** Origins that are not asked because they fail. */
   readonly breakers?: () => readonly { readonly origin: string; readonly state: string }[];
   /** What registries say is left of pulls; `payer` holds no credential. */
@@ -143,9 +145,27 @@ function declareGauges(registry: Registry, options: MetricsOptions): void {
   gauge("cache_entries", "Blobs and manifests in the cache.", options.cacheEntries);
   gauge("connections", "Connections of clients that are open.", options.connections);
   gauge("tunnels_open", "Blind tunnels that are open.", options.tunnels);
+  const { scrubber } = options;
+  if (scrubber !== undefined) declareScrubber(registry, scrubber);
   declareOrigins(registry, options);
   const info = new Gauge({ name: "entrepot_build_info", help: "1.", labelNames: ["version", "node"], registers });
   info.set({ version: options.version, node: process.version }, 1);
+}
+
+function declareScrubber(registry: Registry, scrubber: NonNullable<MetricSources["scrubber"]>): void {
+  const counter = (name: string, help: string, read: () => number): void => {
+    const made: Counter = new Counter({
+      name: `entrepot_scrubber_${name}_total`,
+      help,
+      registers: [registry],
+      collect: () => {
+        made.reset();
+        made.inc(read());
+      },
+    });
+  };
+  counter("checked_bytes", "Bytes of the cache read back from disk and proven.", () => scrubber().checkedBytes);
+  counter("rotten", "Blobs found to be no longer what their digests say, and dropped.", () => scrubber().rotten);
 }
 
 /** Gauges of single origins: of those alone that there is something to say of. */

@@ -69,6 +69,17 @@ t.test("gauges are asked when they are read", async (t) => {
   t.notMatch(text, "entrepot_connections");
 });
 
+t.test("what the scrubber did", async (t) => {
+  let figures = { checkedBytes: 1000, rotten: 0 };
+  const metrics = createMetrics({ version: "1", process: false, scrubber: () => figures });
+  t.match(await metrics.text(), "entrepot_scrubber_checked_bytes_total 1000\n");
+  figures = { checkedBytes: 3000, rotten: 2 };
+  const text = await metrics.text();
+  t.match(text, "# TYPE entrepot_scrubber_rotten_total counter\n");
+  t.match(text, "entrepot_scrubber_checked_bytes_total 3000\n");
+  t.match(text, "entrepot_scrubber_rotten_total 2\n");
+});
+
 t.test("endless names of origins make no endless labels", async (t) => {
   const metrics = createMetrics({ version: "1", process: false, origins: 3 });
   for (let index = 0; index < 1000; index++) {

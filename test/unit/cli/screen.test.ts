@@ -1,0 +1,25 @@
+import t from "tap";
+import { startScreen } from "../../../src/cli/screen.ts";
+import { loadConfig } from "../../../src/config/load.ts";
+
+function screen(env: Readonly<Record<string, string>>): string {
+  const loaded = loadConfig({ argv: [], env, readFile: () => "" });
+  const listening = [{ address: "127.0.0.1", port: 3128, tls: false }];
+  const authority = { fingerprint: "AA:BB", certificateFile: "ca.crt", created: true };
+  return startScreen({ version: "1.2.3", loaded, listening, authority });
+}
+
+t.test("the screen of a start says who is served what is cached", async (t) => {
+  t.match(screen({}), /^ {2}access +what is cached goes to those whom its registry would serve$/m);
+  t.match(
+    screen({ CACHE_ACCESS: "shared" }),
+    /^ {2}access +every client is served what is cached, private images included \(CACHE_ACCESS=shared\)$/m,
+  );
+});
+
+t.test("and what becomes of pushes, and no password", async (t) => {
+  t.match(screen({}), /^ {2}pushes +refused \(ALLOW_PUSH=true passes them on\)$/m);
+  t.match(screen({ ALLOW_PUSH: "true" }), /^ {2}pushes +passed on$/m);
+  t.match(screen({ ALLOW_PUSH: "true", CACHE_ON_PUSH: "true" }), /^ {2}pushes +passed on, and kept$/m);
+  t.notMatch(screen({ AUTH_REGISTRIES: "a.test:u:hunter2" }), /hunter2/);
+});
