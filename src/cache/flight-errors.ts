@@ -25,15 +25,18 @@ export function failureError(state: FlightState, digest: Digest, message: string
         "UPSTREAM_WRONG_LENGTH",
         `The upstream announced another size of ${digest} when it was asked again.`,
       );
+    case "unexpected":
+      return new EntrepotError(
+        "UPSTREAM_WRONG_LENGTH",
+        `The upstream has more bytes of ${digest} than the ${state.most ?? 0} that its manifest says.`,
+        { detail: { expected: state.most } },
+      );
     default:
-      return new EntrepotError("UPSTREAM_WRONG_LENGTH", tooLong(state, digest));
+      return new EntrepotError(
+        "UPSTREAM_WRONG_LENGTH",
+        `The upstream sent more bytes of ${digest} than the ${state.size ?? 0} it announced.`,
+      );
   }
-}
-
-function tooLong({ size, most }: FlightState, digest: Digest): string {
-  return most !== undefined && (size === undefined || size > most)
-    ? `The upstream has more bytes of ${digest} than the ${most} that its manifest says.`
-    : `The upstream sent more bytes of ${digest} than the ${size ?? 0} it announced.`;
 }
 
 /** What was rejected with is passed on as it is: the callers know their own errors. */

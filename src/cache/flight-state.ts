@@ -9,11 +9,13 @@
  */
 export type FlightPhase = "asking" | "filling" | "proving" | "landed" | "failed";
 
-/** Why a flight failed for good. "upstream": with the error that the upstream's last attempt ended with. "final": with one that is not tried again. */
+/** Why a flight failed for good. "upstream": with the error that the upstream's last attempt ended with. "final": with one that is not tried again.
+ * "unexpected": longer than the manifest says, which may be the manifest's fault. */
 export type FlightFailure =
   | "upstream"
   | "final"
   | "too-long"
+  | "unexpected"
   | "size-changed"
   | "misplaced"
   | "prefix-changed"
@@ -132,7 +134,8 @@ function answered(
   if (offset > 0 && (resized || isOther(validator, state.validator))) return { ...state, restarting: true };
   if (resized) return fail(state, "size-changed");
   const whole = state.size ?? size;
-  if (whole !== undefined && (state.received > whole || whole > (state.most ?? whole))) return fail(state, "too-long");
+  if (whole !== undefined && state.received > whole) return fail(state, "too-long");
+  if (whole !== undefined && whole > (state.most ?? whole)) return fail(state, "unexpected");
   const repeating = state.received - offset;
   return {
     ...state,
@@ -158,7 +161,8 @@ export function askFrom(state: FlightState): number {
 function received(state: FlightState, bytes: number): FlightState {
   if (state.phase !== "filling") return state;
   const total = state.received + bytes;
-  if (total > (state.size ?? total) || total > (state.most ?? total)) return fail(state, "too-long");
+  if (total > (state.size ?? total)) return fail(state, "too-long");
+  if (total > (state.most ?? total)) return fail(state, "unexpected");
   return { ...state, received: total };
 }
 

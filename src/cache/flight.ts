@@ -57,6 +57,8 @@ class Table implements FlightTable {
   readonly #flights = new Map<Digest, LiveFlight>();
   readonly #landed = new Map<Digest, LiveFlight>();
   readonly #circuit: Circuit;
+  /** Of those alone who expect the same: whether the manifest or the upstream is wrong is not known. */
+  readonly #disbelieved: Circuit;
   #stopped = false;
 
   constructor(options: FlightsOptions) {
@@ -72,6 +74,7 @@ class Table implements FlightTable {
       patience: options.patience ?? 5000,
     };
     this.#circuit = new Circuit(options.clock ?? systemClock);
+    this.#disbelieved = new Circuit(options.clock ?? systemClock);
     options.store.watch({
       used: () => undefined,
       // Evicted: its descriptor would keep the disk's space. Damaged or wiped: it is to be fetched anew.
@@ -105,7 +108,7 @@ class Table implements FlightTable {
     // Only at its own origin, which allowed it: at another one it is to be found in the store, and asked for there.
     const landed = this.#landed.get(digest);
     const found = this.#flights.get(digest) ?? (landed?.origin === origin ? landed : undefined);
-    const refusal = found === undefined ? this.#circuit.refusal(digest, origin) : found.fill.lost;
+    const refusal = found === undefined ? this.#refusal(digest, origin, expected) : found.fill.lost;
     if (found !== undefined && refusal === undefined) return { flight: found, leading: false };
     const flight = new LiveFlight(digest, origin, fetch, this, expected);
     const none = this.#stopped ? stopping() : refusal;
@@ -115,6 +118,13 @@ class Table implements FlightTable {
       flight.start();
     }
     return { flight, leading: true };
+  }
+
+  #refusal(digest: Digest, origin: string, expected: number | undefined): EntrepotError | undefined {
+    const known = this.#circuit.refusal(digest, origin);
+    return (
+      known ?? (expected === undefined ? undefined : this.#disbelieved.refusal(digest, believer(origin, expected)))
+    );
   }
 
   stop(): void {
@@ -127,8 +137,10 @@ class Table implements FlightTable {
   ended(flight: LiveFlight, error: Error | undefined): void {
     if (this.has(flight)) {
       this.#flights.delete(flight.digest);
-      const { phase, failure } = flight.fill.state;
+      const { phase, failure, most } = flight.fill.state;
       if (phase === "landed") this.#circuit.succeeded(flight.digest);
+      else if (error !== undefined && failure === "unexpected")
+        this.#disbelieved.failed(flight.digest, believer(flight.origin, most), error);
       // A connection that breaks again and again says nothing of the content.
       else if (error !== undefined && failure !== "upstream") this.#circuit.failed(flight.digest, flight.origin, error);
     }
@@ -262,6 +274,10 @@ class LiveFlight implements Flight, Followed, FillListener {
     this.#done.reject(error);
     this.advanced();
   }
+}
+
+function believer(origin: string, expected: number | undefined): string {
+  return `${origin} ${expected}`;
 }
 
 function stopping(): EntrepotError {

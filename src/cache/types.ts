@@ -141,7 +141,7 @@ export interface Flights {
   current(digest: Digest): Flight | undefined;
   /**
    * Joins the flight in progress or starts one with `fetch`, in one step. `expected`: bytes that it may have at most, where a manifest told
-   * so. Where this origin has just sent something wrong, or where the disk lost what a newcomer needs, it gives a flight that has failed.
+   * so; one that has more fails with an error whose detail names them. Where this origin has just sent something wrong, or where the disk lost what a newcomer needs, it gives a flight that has failed.
    */
   join(
     digest: Digest,

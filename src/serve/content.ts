@@ -15,6 +15,7 @@ import { type Plan, planAnswer } from "./conditional.ts";
 import { cacheHeaders, contentHeaders, etagOf } from "./content-headers.ts";
 import type { Exchange } from "./exchange.ts";
 import { identityOf } from "./identity.ts";
+import { ExpectedSizes } from "./expected-sizes.ts";
 import { Refusal, refusalOf, sendRefusal } from "./refusal.ts";
 import { referencesOf } from "./references.ts";
 import { statedBy } from "./stated.ts";
@@ -48,6 +49,7 @@ class AlreadyHeld extends Error {}
 /** Serves blobs and manifests by digest: from the store, from a flight, or by starting one. */
 export class Content {
   readonly #parts: ContentParts;
+  readonly #sizes = new ExpectedSizes();
 
   constructor(parts: ContentParts) {
     this.#parts = parts;
@@ -103,14 +105,21 @@ export class Content {
   /** Nobody has it: this request fetches it, and who asks meanwhile follows. False where there is something else to look at. */
   async #lead(exchange: Exchange, origin: Origin, request: DigestRequest, type: CacheType): Promise<boolean> {
     const { flights, access } = this.#parts;
-    const joined = flights.join(request.digest, origin.name, (offset, signal, validator) =>
-      this.#open(exchange, origin, request, { offset, signal, validator }),
+    const joined = flights.join(
+      request.digest,
+      origin.name,
+      (offset, signal, validator) => this.#open(exchange, origin, request, { offset, signal, validator }),
+      this.#expected(origin, request),
     );
     // Another was faster. What he fetches, or has fetched, is not ours to take unasked.
     if (!joined.leading) return false;
     access.leading(exchange, origin, request, joined.flight.head);
     void this.#remember(origin, request, joined.flight);
     return this.#follow(exchange, origin, request, joined, type);
+  }
+
+  #expected(origin: Origin, { repository, digest }: DigestRequest): number | undefined {
+    return this.#sizes.get(origin, repository, digest);
   }
 
   /** Answers from the store; false where the content is gone. */
@@ -202,6 +211,8 @@ export class Content {
       body.close();
       if (exchange.response.headersSent) throw error;
       if (error instanceof AlreadyHeld) return false;
+      // What another repository's manifest says of it is nothing to this one.
+      if (!leading && isUnexpected(error) && error.detail.expected !== this.#expected(origin, request)) return false;
       if (error instanceof Refusal) return this.#passRefusal(exchange, error, leading, type);
       // The disk does not take it, which is no reason for a pull to fail.
       if (!(error instanceof EntrepotError) || error.code !== "CACHE_IO") throw error;
@@ -264,7 +275,13 @@ export class Content {
   }
 
   async noteReferences(origin: Origin, repository: string, manifest: Buffer): Promise<void> {
-    await this.#parts.access.referenced(origin, repository, referencesOf(manifest));
+    const references = referencesOf(manifest);
+    this.#sizes.note(origin, repository, references);
+    await this.#parts.access.referenced(
+      origin,
+      repository,
+      references.map(({ digest }) => digest),
+    );
   }
 
   /** A HEAD for what is not here stays one. */
@@ -296,6 +313,13 @@ interface Rest {
   readonly offset: number;
   readonly signal: AbortSignal;
   readonly validator: string | undefined;
+}
+
+/** A flight's error where the upstream has more than the leader's manifest says. */
+function isUnexpected(error: unknown): error is EntrepotError & { readonly detail: { readonly expected: number } } {
+  if (!(error instanceof EntrepotError)) return false;
+  const { detail } = error;
+  return typeof detail === "object" && detail !== null && "expected" in detail && typeof detail.expected === "number";
 }
 
 function sourceOf(response: UpstreamResponse): FillSource {

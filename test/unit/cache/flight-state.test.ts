@@ -98,12 +98,12 @@ const table: Record<string, { state: FlightState; event: FlightEvent; expected: 
   "more than the manifest says is refused when it is announced": {
     state: { ...initialFlight, most: 10 },
     event: { type: "answered", offset: 0, size: 11 },
-    expected: { phase: "failed", failure: "too-long" },
+    expected: { phase: "failed", failure: "unexpected" },
   },
   "and when it comes unannounced": {
     state: { ...filling, size: undefined, most: 10 },
     event: { type: "received", bytes: 11 },
-    expected: { phase: "failed", failure: "too-long", received: 0 },
+    expected: { phase: "failed", failure: "unexpected", received: 0 },
   },
   "a disk that is lost keeps what it has": {
     state: midway,

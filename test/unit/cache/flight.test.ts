@@ -359,3 +359,20 @@ void t.test("no rejection of all these was left without a listener", async (t) =
   await turns();
   t.same(unhandled, []);
 });
+
+void t.test("a manifest that says too little stops those alone who believe it", async (t) => {
+  let now = 0;
+  const { flights } = table({ clock: { now: () => now } });
+  const { fetch, offsets } = scripted(blob, 100_000);
+  const expected = blob.length - 1;
+  const failed = { code: "UPSTREAM_WRONG_LENGTH", detail: { expected } };
+  for (let round = 0; round < 5; round += 1) {
+    await t.rejects(flights.join(digest, origin, fetch, expected).flight.done, failed);
+  }
+  t.equal(offsets.length, 2, "the others are answered by the circuit");
+  now += 1;
+  const { flight, leading } = flights.join(digest, origin, fetch);
+  t.ok(leading);
+  await flight.done;
+  t.equal(offsets.length, 3);
+});
