@@ -17,6 +17,7 @@ import { createHotLook, type HotLook } from "../serve/hot.ts";
 import type { Offline } from "../serve/offline.ts";
 import { observed } from "../serve/observed.ts";
 import { pass } from "../serve/pass.ts";
+import { Prefetcher } from "../serve/prefetch.ts";
 import { PushKeeper } from "../serve/push-keep.ts";
 import type { PushParts } from "../serve/push.ts";
 import { RecentRefusals } from "../serve/recent-refusals.ts";
@@ -61,8 +62,18 @@ export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
     fetch,
     access,
     clock,
+    manifestFetched: (...manifest) => prefetcher?.fetched(...manifest),
     pass: (exchange, origin, request) => pass({ fetch }, exchange, origin, request, "follow"),
   });
+  const prefetcher =
+    config.prefetch === "none"
+      ? undefined
+      : new Prefetcher({
+          platforms: config.prefetch,
+          fetch: (...ahead) => content.fetchAhead(...ahead),
+          active: () => flights.active,
+          clock,
+        });
   const tagRecords = new TagRecords(records);
   const refusals = new RecentRefusals(clock);
   const tags = new Tags({

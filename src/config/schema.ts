@@ -1,6 +1,7 @@
 import { addressRanges, hostMap, hostRules, listenHosts, port, ports, targetRules } from "./addresses.ts";
 import { credentials, upstreamSettings } from "./credentials.ts";
 import { type Option, option } from "./option.ts";
+import { prefetch } from "./prefetch.ts";
 import {
   boolean,
   choice,
@@ -161,6 +162,15 @@ export const options = {
     kind: duration(0),
     default: "0",
     help: "How long past its time a tag is served at once and checked with its registry afterwards; 0 checks first.",
+  }),
+
+  prefetch: option({
+    group: "Cache",
+    kind: prefetch,
+    default: "none",
+    help:
+      "Fetches what a client will ask for next once it got a manifest that was not cached: config and layers, and of an index the images of these platforms. " +
+      "At low priority, with that client's credential. At Docker Hub each image counts as a pull, whether a client comes for it or not.",
   }),
 
   enableManifestCache: option({

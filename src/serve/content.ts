@@ -28,6 +28,10 @@ export interface ContentParts {
   readonly fetch: Fetch;
   readonly access: Access;
   readonly clock: { now(): number };
+  /** Is told of each manifest that was fetched for an exchange; undefined where nothing is fetched ahead. */
+  readonly manifestFetched?:
+    | ((exchange: Exchange, origin: Origin, repository: string, manifest: Buffer) => void)
+    | undefined;
   /** Passes an exchange through uncached, for a machine whose disk fails. */
   readonly pass: (exchange: Exchange, origin: Origin, request: RegistryRequest) => Promise<void>;
 }
@@ -114,8 +118,29 @@ export class Content {
     // Another was faster. What he fetches, or has fetched, is not ours to take unasked.
     if (!joined.leading) return false;
     access.leading(exchange, origin, request, joined.flight.head);
-    void this.#remember(origin, request, joined.flight);
+    void this.#remember(exchange, origin, request, joined.flight);
     return this.#follow(exchange, origin, request, joined, type);
+  }
+
+  /**
+   * Brings content into the store that nobody has asked for yet, with the credential of an exchange that was for something else of the same
+   * repository. Rejects as the flight does.
+   */
+  async fetchAhead(exchange: Exchange, origin: Origin, request: DigestRequest): Promise<void> {
+    const { flights, store, access } = this.#parts;
+    const { kind, repository, digest } = request;
+    if (flights.current(digest) !== undefined || (await store.stat(digest)) !== undefined) return;
+    const path = `/v2/${repository}/${kind}s/${digest}`;
+    const { flight, leading } = flights.join(
+      digest,
+      origin.name,
+      (offset, signal, validator) => this.#open(exchange, origin, request, { offset, signal, validator, path }),
+      this.#expected(origin, request),
+    );
+    if (!leading) return;
+    access.leading(exchange, origin, request, flight.head);
+    void this.#remember(exchange, origin, request, flight);
+    await flight.done;
   }
 
   #expected(origin: Origin, { repository, digest }: DigestRequest): number | undefined {
@@ -235,9 +260,12 @@ export class Content {
     if (offset === 0 && (await store.stat(request.digest)) !== undefined) throw new AlreadyHeld();
     const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
     if (offset > 0 && validator !== undefined) headers["if-range"] = validator;
-    const asked = askForContent(exchange, { origin, request, signal, method: "GET", headers });
-    const response = await fetch({ ...asked, pour: true });
-    noteUpstream(exchange, response);
+    const { path } = rest;
+    // The types that the exchange accepts are those of manifests.
+    if (path !== undefined && request.kind === "blob") headers["accept"] = "*/*";
+    const ask = { origin, request, signal, method: "GET", headers, ...(path !== undefined && { path }) };
+    const response = await fetch({ ...askForContent(exchange, ask), pour: true });
+    if (path === undefined) noteUpstream(exchange, response);
     const given = response.status === 200 || response.status === 206;
     // That it belongs there is the registry's word, as it is in the answer to a HEAD, whatever becomes of the bytes.
     await access.learn(exchange, origin, request, response, given ? request.digest : undefined);
@@ -251,7 +279,7 @@ export class Content {
   }
 
   /** Once the bytes are proven: what an upstream announced and did not send is never a fact. */
-  async #remember(origin: Origin, request: DigestRequest, flight: Flight): Promise<void> {
+  async #remember(exchange: Exchange, origin: Origin, request: DigestRequest, flight: Flight): Promise<void> {
     const { store, records, clock, access } = this.#parts;
     try {
       await flight.done;
@@ -261,17 +289,23 @@ export class Content {
       const record = { digest: flight.digest, mediaType, size, checked: clock.now() };
       const key = contentKey(origin, request.kind, request.digest);
       await Promise.all([records.put(key, record), access.fetched(origin, request.repository, request.digest)]);
-      if (request.kind === "manifest") await this.#rememberReferences(origin, request);
+      if (request.kind === "manifest") await this.#rememberReferences(exchange, origin, request);
     } catch {
       // Whoever follows the flight is told; a record that could not be written costs a HEAD later.
     }
   }
 
   /** What a manifest of a repository refers to belongs to that repository. */
-  async #rememberReferences(origin: Origin, request: DigestRequest): Promise<void> {
+  async #rememberReferences(exchange: Exchange, origin: Origin, request: DigestRequest): Promise<void> {
     const body = await this.#parts.store.find(request.digest);
     body?.close();
-    if (body?.bytes !== undefined) await this.noteReferences(origin, request.repository, body.bytes);
+    if (body?.bytes !== undefined) await this.fetchedManifest(exchange, origin, request.repository, body.bytes);
+  }
+
+  /** To be called with each manifest that was fetched for an exchange. */
+  async fetchedManifest(exchange: Exchange, origin: Origin, repository: string, manifest: Buffer): Promise<void> {
+    await this.noteReferences(origin, repository, manifest);
+    this.#parts.manifestFetched?.(exchange, origin, repository, manifest);
   }
 
   async noteReferences(origin: Origin, repository: string, manifest: Buffer): Promise<void> {
@@ -313,6 +347,8 @@ interface Rest {
   readonly offset: number;
   readonly signal: AbortSignal;
   readonly validator: string | undefined;
+  /** Where it is, if that is not what the exchange asked for. */
+  readonly path?: string;
 }
 
 /** A flight's error where the upstream has more than the leader's manifest says. */

@@ -210,7 +210,7 @@ export class Tags {
         records.put(contentKey(origin, "manifest", digest), record),
         tags.put(name, accept, record),
         access.learn(exchange, origin, pull.request, response, digest),
-        this.#parts.content.noteReferences(origin, pull.request.repository, bytes),
+        this.#parts.content.fetchedManifest(exchange, origin, pull.request.repository, bytes),
       ]);
       return { record, bytes };
     });
