@@ -57,7 +57,8 @@ export class Lane {
 
   readonly #onData = (chunk: Buffer): void => {
     const started = performance.now();
-    const isIdle = this.#connection.running === 0 && !this.#needs.isStopping();
+    const connection = this.#connection;
+    const isIdle = connection.running === 0 && !connection.closing && !this.#needs.isStopping();
     const request = isIdle ? this.#requests.read(chunk) : undefined;
     if (request === undefined) {
       this.#leave(chunk);
