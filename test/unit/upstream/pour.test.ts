@@ -134,7 +134,11 @@ t.test("a paused body holds the upstream back", async (t) => {
     response.writeHead(200, { "content-length": total });
     const piece = Buffer.alloc(65_536);
     const more = (): void => {
-      while (written < total && response.write(piece)) written += piece.length;
+      let free = true;
+      while (free && written < total) {
+        free = response.write(piece);
+        written += piece.length;
+      }
     };
     response.on("drain", more);
     more();
@@ -151,6 +155,21 @@ t.test("a paused body holds the upstream back", async (t) => {
   t.equal(got, 0);
   body.destroy();
   await server.quiet();
+});
+
+t.test("what comes before anybody reads is kept", async (t) => {
+  const bytes = randomBytes(40_000);
+  const server = await serve(
+    t,
+    createTlsServer({ ...pair }, (socket) => socket.on("data", () => void answer(socket, bytes, [9000], false))),
+  );
+  const send = start(t, server.port, { scheme: "https" });
+  for (const pour of [true, false]) {
+    const body = await send();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const got = pour ? Buffer.from(await poured(body), "latin1") : Buffer.concat((await body.toArray()) as Buffer[]);
+    t.ok(got.equals(bytes), pour ? "poured" : "read");
+  }
 });
 
 t.test("pieces are views of one buffer", async (t) => {
@@ -176,6 +195,14 @@ t.test("what spoke out of turn is not asked again", async (t) => {
   await server.quiet();
   t.equal(await poured(await send()), "hi");
   t.equal(server.accepted(), 2);
+});
+
+t.test("a connection that brought more than the answer is not kept", async (t) => {
+  const server = await serveBytes(t, (socket) => {
+    socket.on("data", () => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi there"));
+  });
+  t.equal(await poured(await start(t, server.port)()), "hi");
+  await server.quiet();
 });
 
 for (const [what, head] of [
