@@ -13,14 +13,20 @@ export interface Containerd {
   /** Runs `ctr ...`, which must succeed. `ctr images pull` fetches in its own process, so it has the same environment. */
   ctr(...args: readonly string[]): Promise<string>;
   attempt(...args: readonly string[]): Promise<Outcome>;
+  /** Ends it; its images stay on the disk until the test is over. */
+  stop(): Promise<boolean>;
 }
 
-/** @param environment of containerd and ctr: their proxy and whom they trust */
+/**
+ * @param environment of containerd and ctr: their proxy and whom they trust
+ * @param name of its directory, short; one of another name is another machine, which has no image yet
+ */
 export async function startContainerd(
   place: Place,
   environment: Readonly<Record<string, string>>,
+  name = "containerd",
 ): Promise<Containerd> {
-  const home = place.folder("containerd");
+  const home = place.folder(name);
   const socket = join(home, "sock");
   const env = ownEnvironment(home, environment);
   const configuration = join(home, "config.toml");
@@ -36,8 +42,8 @@ state = "${join(home, "state")}"
     conf_dir = "${join(home, "cni")}"
 `,
   );
-  await startDaemon(place, {
-    name: "containerd",
+  const daemon = await startDaemon(place, {
+    name,
     command: contained("containerd", ["--config", configuration]),
     env,
     ready: () => accepts(socket),
@@ -47,5 +53,6 @@ state = "${join(home, "state")}"
     socket,
     ctr: (...args) => run("env", ctr(args), { env }),
     attempt: (...args) => attempt("env", ctr(args), { env }),
+    stop: () => daemon.stop(),
   };
 }

@@ -36,6 +36,8 @@ export interface Upstream {
   digest(repository: string, tag: string): Promise<string>;
   /** The requests that it answered while `action` ran, from its own access log. */
   during(action: () => Promise<unknown>): Promise<AccessLine[]>;
+  /** Ends it; nobody listens on its port any more. */
+  stop(): Promise<void>;
 }
 
 export async function startUpstream(place: Place, options: UpstreamOptions): Promise<Upstream> {
@@ -100,6 +102,9 @@ export async function startUpstream(place: Place, options: UpstreamOptions): Pro
       await action();
       const to = await mark();
       return lines().slice(from + 1, to);
+    },
+    async stop() {
+      await daemon.stop();
     },
   };
 }

@@ -13,15 +13,22 @@ export interface Docker {
   readonly docker: (...args: readonly string[]) => Promise<string>;
   /** Runs `docker ...` whatever comes of it. */
   readonly attempt: (args: readonly string[], options?: Partial<RunOptions>) => Promise<Outcome>;
+  /** Ends the engine; its images stay on the disk until the test is over. */
+  readonly stop: () => Promise<boolean>;
 }
 
 /**
  * Starts dockerd and its containerd without touching the machine: no bridge, no firewall rules, no file outside the
  * place. Containers have the host's network or none.
  * @param environment of the engine: its proxy and whom it trusts
+ * @param name of its directory, short; one of another name is another machine, which has no image yet
  */
-export async function startDockerd(place: Place, environment: Readonly<Record<string, string>>): Promise<Docker> {
-  const home = place.folder("docker");
+export async function startDockerd(
+  place: Place,
+  environment: Readonly<Record<string, string>>,
+  name = "docker",
+): Promise<Docker> {
+  const home = place.folder(name);
   const socket = `unix://${join(home, "sock")}`;
   const configuration = join(home, "daemon.json");
   const settings = {
@@ -38,12 +45,12 @@ export async function startDockerd(place: Place, environment: Readonly<Record<st
   const files = ["--config-file", configuration, "--pidfile", join(home, "pid"), "--host", socket];
   const client = ownEnvironment(home, {
     DOCKER_HOST: socket,
-    DOCKER_CONFIG: place.folder("docker/client"),
+    DOCKER_CONFIG: place.folder(`${name}/client`),
     // Debian has no buildx.
     DOCKER_BUILDKIT: "0",
   });
-  await startDaemon(place, {
-    name: "dockerd",
+  const daemon = await startDaemon(place, {
+    name: name === "docker" ? "dockerd" : name,
     command: contained("dockerd", files),
     env: ownEnvironment(home, environment),
     ready: async () => {
@@ -55,5 +62,6 @@ export async function startDockerd(place: Place, environment: Readonly<Record<st
     environment: client,
     docker: async (...args) => (await run("docker", args, { env: client, timeout: 300_000 })).trim(),
     attempt: (args, options) => attempt("docker", args, { env: client, ...options }),
+    stop: () => daemon.stop(),
   };
 }

@@ -20,6 +20,10 @@ export interface Proxy {
   readonly clientEnvironment: Record<string, string>;
   /** One object per line that it logged. */
   log(): Record<string, unknown>[];
+  /** What the last start showed to a person. */
+  screen(): string;
+  /** What `/metrics` answers. */
+  metrics(): Promise<string>;
   /** Ends it and starts it again on the same port and directories, with these variables on top of the first ones. */
   restart(variables: Readonly<Record<string, string>>): Promise<void>;
   stop(): Promise<boolean>;
@@ -64,6 +68,8 @@ export async function startProxy(place: Place, variables: Readonly<Record<string
       [...earlier, daemon.output()].flatMap((output) =>
         output.split("\n").flatMap((line) => (line.startsWith("{") ? [parse(line)] : [])),
       ),
+    screen: () => daemon.errors(),
+    metrics: async () => (await fetchText(`${url}/metrics`)) ?? "",
     async restart(extra) {
       await daemon.stop();
       earlier.push(daemon.output());
