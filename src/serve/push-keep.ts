@@ -69,11 +69,12 @@ export class PushKeeper {
 
 /** Lets a body through, and has each piece taken. Done once the last one is. */
 class Tap {
-  whole = true;
+  #whole = true;
+  readonly #over = Promise.withResolvers<void>();
   #end: () => void = () => undefined;
 
   through(body: Readable, take: (piece: Buffer) => Promise<void> | undefined): Readable {
-    this.whole = false;
+    this.#whole = false;
     const tap = new Transform({
       transform: (piece: Buffer, _encoding, done) => {
         tap.push(piece);
@@ -82,7 +83,8 @@ class Tap {
         else void taken.then(() => done());
       },
       flush: (done) => {
-        this.whole = true;
+        this.#whole = true;
+        this.#over.resolve();
         done();
       },
     });
@@ -101,10 +103,26 @@ class Tap {
     return tap;
   }
 
+  /**
+   * Whether the whole body passed. A registry that has counted its bytes may answer before their end has come through here, so that the end is
+   * waited for, a moment.
+   */
+  async isWhole(): Promise<boolean> {
+    if (this.#whole) return true;
+    const timer = setTimeout(this.#over.resolve, endWithin);
+    await this.#over.promise;
+    clearTimeout(timer);
+    return this.#whole;
+  }
+
   end(): void {
     this.#end();
+    this.#over.resolve();
   }
 }
+
+/** Milliseconds from an answer to the end of the body that it answers. */
+const endWithin = 1000;
 
 interface UploadFacts {
   readonly origin: Origin;
@@ -133,8 +151,9 @@ class UploadWatch implements PushWatch {
   async answered({ status, headers }: UpstreamResponse, location: string | undefined): Promise<void> {
     const { origin, begins, digest, state } = this.#facts;
     const named = parseDigest(first(headers["docker-content-digest"]) ?? "");
+    if ((status !== 201 && status !== 202) || !(await this.#tap.isWhole())) return;
     if (status === 202) this.#handOn(location);
-    else if (status === 201 && digest !== undefined && this.#tap.whole && (named ?? digest) === digest) {
+    else if (digest !== undefined && (named ?? digest) === digest) {
       // A mount begins and ends an upload without a byte.
       if (!(begins && state.size === 0)) await this.#keep(origin, digest);
     }
@@ -149,7 +168,7 @@ class UploadWatch implements PushWatch {
   #handOn(location: string | undefined): void {
     const { origin, begins, digest, state } = this.#facts;
     const key = location === undefined ? undefined : uploadKey(origin, location);
-    if (key === undefined || !this.#tap.whole || (begins && digest === undefined && state.size > 0)) return;
+    if (key === undefined || (begins && digest === undefined && state.size > 0)) return;
     this.#handedOn = !(begins && state.size > 0);
     if (!this.#handedOn) state.drop();
     this.#parts.open.put(key, this.#handedOn ? state : new UploadState(this.#parts.store, state.repository));
@@ -197,7 +216,7 @@ class ManifestWatch implements PushWatch {
   async answered({ status, headers }: UpstreamResponse): Promise<void> {
     const { clock } = this.#parts;
     const mediaType = first(this.#exchange.request.headers["content-type"]);
-    if (status !== 201 || !this.#tap.whole || mediaType === undefined || this.#pieces === undefined) return;
+    if (status !== 201 || mediaType === undefined || !(await this.#tap.isWhole()) || this.#pieces === undefined) return;
     const bytes = Buffer.concat(this.#pieces);
     const named = this.#request.digest ?? parseDigest(first(headers["docker-content-digest"]) ?? "");
     const digest = digestOf(bytes, named === undefined ? "sha256" : algorithmOf(named));
