@@ -201,6 +201,17 @@ t.test("an upstream that is cut midway is resumed from the byte it had", async (
   t.match(second?.headers["range"], /^bytes=\d+-$/);
 });
 
+t.test("a resumed transfer asks for a new signed URL, since the first one has expired", async (t) => {
+  const { registry, client } = await stage(t);
+  const blob = registry.blob("library/app", syntheticBlob("expired", 3_000_000));
+  registry.redirectBlobs({ uses: 1 });
+  registry.fault({ kind: "signed" }, { cut: { after: 1_000_000 } }, 1);
+  t.match(await client.hash(path(blob.digest)), { status: 200, digest: blob.digest });
+  const kinds = registry.requests.filter(({ method }) => method === "GET").map(({ kind }) => kind);
+  t.same(kinds, ["blob", "signed", "blob", "signed"], "from the registry on, and not from where it was cut");
+  t.match(registry.requests.at(-1)?.headers["range"], /^bytes=\d+-$/, "only the rest");
+});
+
 t.test("a refusal is passed on as the registry worded it, and not remembered", async (t) => {
   const { registry, client } = await stage(t);
   const blob = registry.blob("library/app", uniqueBytes(100));
