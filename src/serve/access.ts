@@ -29,6 +29,7 @@ import { askForContent, noteUpstream } from "./ask.ts";
 import type { Exchange } from "./exchange.ts";
 import { withoutIdentity } from "./identity.ts";
 import { isOutage } from "./outage.ts";
+import { RecentRefusals } from "./recent-refusals.ts";
 import { Refusal } from "./refusal.ts";
 import { closedBy, isWhatIsHeld, type Stated, statedBy } from "./stated.ts";
 
@@ -60,8 +61,6 @@ export interface AdmitOptions {
   readonly stated?: boolean;
 }
 
-/** How long a refusal is remembered, milliseconds: long enough for one client's parallel requests, too short for a person to notice. */
-const refusedFor = 3000;
 /** How long the upstream is waited for where there is something to serve without it, milliseconds. */
 const patience = 5000;
 /** How long a repository that was probed is not probed again, milliseconds. */
@@ -69,19 +68,13 @@ const probeEvery = 3_600_000;
 /** How long a probe may take, milliseconds. */
 const probeLimit = 30_000;
 
-interface Remembered {
-  readonly refusal: Refusal;
-  readonly until: number;
-  readonly place: string;
-}
-
 /**
  * Admits requests to what is held: by what upstreams have proven before, else by asking for the very thing with the requester's own
  * credential. Nobody gets a byte that the registry itself would refuse.
  */
 export class Access {
   readonly #parts: AccessParts;
-  readonly #refused = new LRUCache<string, Remembered>({ max: 2000 });
+  readonly #refusals: RecentRefusals;
   readonly #probed = new LRUCache<string, number>({ max: 10_000 });
   /** By the fields of a request, which a connection's further requests share while they are the same. */
   readonly #askers = new WeakMap<RequestFields, Asker>();
@@ -89,6 +82,7 @@ export class Access {
 
   constructor(parts: AccessParts) {
     this.#parts = parts;
+    this.#refusals = new RecentRefusals(parts.clock);
   }
 
   /**
@@ -109,7 +103,7 @@ export class Access {
     const enough = !stated && decideInOutage(facts, this.#parts.staleIfError);
     try {
       const admission =
-        this.#remembered(question.key) ?? (await this.#ask({ exchange, origin, request, question, size, enough }));
+        this.#refusals.get(question.key) ?? (await this.#ask({ exchange, origin, request, question, size, enough }));
       if (admission === "pass") return admission;
       if (admission instanceof Refusal) {
         if (enough && isOutage(admission)) return { stated: undefined };
@@ -181,8 +175,7 @@ export class Access {
 
   /** After a push or a deletion: refusals that are remembered of the repository do not count any more. */
   changed(origin: Origin, repository: string): void {
-    const place = placeKey({ origin, repository });
-    for (const [key, entry] of this.#refused) if (entry.place === place) this.#refused.delete(key);
+    this.#refusals.forget({ origin, repository });
   }
 
   #factsOf(question: Question): Promise<AccessFacts> {
@@ -206,11 +199,6 @@ export class Access {
     } finally {
       signal.removeEventListener("abort", leave);
     }
-  }
-
-  #remembered(key: string): Refusal | undefined {
-    const entry = this.#refused.get(key);
-    return entry !== undefined && this.#parts.clock.now() < entry.until ? entry.refusal : undefined;
   }
 
   async #ask({ exchange, origin, request, question, size, enough }: Asked): Promise<Admission> {
@@ -251,13 +239,11 @@ export class Access {
   }
 
   async #noteRefusal(question: Question, refusal: Refusal, facts: AccessFacts): Promise<void> {
-    const { clock, records } = this.#parts;
+    const { records } = this.#parts;
     const { key, place, credential, digest } = question;
     const { status } = refusal;
     if (status !== 401 && status !== 403 && status !== 404) return;
-    if (this.#remembered(key) === undefined) {
-      this.#refused.set(key, { refusal, until: clock.now() + refusedFor, place: placeKey(place) });
-    }
+    this.#refusals.put(key, place, refusal);
     if (status !== 404) {
       if (credential !== undefined) await records.dropGrant(credential, place);
     } else if (digest !== undefined && decideAccess({ ...facts, member: true }) === "serve") {

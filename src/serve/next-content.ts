@@ -1,5 +1,5 @@
 import { type Digest, parseDigest } from "../core/digest.ts";
-import { fieldsOf, listOf } from "./references.ts";
+import { fieldsOf, listOf, manifestFields } from "./references.ts";
 
 /** Something that a client will ask for once it has a manifest. */
 export interface Next {
@@ -15,13 +15,7 @@ const most = 500;
  * 1.1 §"Image Index", §"Image Manifest"). A layer that is not for distribution is fetched from elsewhere.
  */
 export function nextContent(manifest: Buffer, platforms: "all" | readonly string[]): Next[] {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(manifest.toString("utf8"));
-  } catch {
-    return [];
-  }
-  const { config, layers, manifests } = fieldsOf(parsed);
+  const { config, layers, manifests } = manifestFields(manifest);
   const wanted = listOf(manifests).filter((entry) => isWanted(fieldsOf(entry)["platform"], platforms));
   const blobs = [config, ...listOf(layers)].filter((entry) => {
     const { mediaType, urls } = fieldsOf(entry);

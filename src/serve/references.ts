@@ -15,13 +15,7 @@ export interface Reference {
  * where the bytes are no such thing.
  */
 export function referencesOf(manifest: Buffer): Reference[] {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(manifest.toString("utf8"));
-  } catch {
-    return [];
-  }
-  const { config, layers, manifests } = fieldsOf(parsed);
+  const { config, layers, manifests } = manifestFields(manifest);
   const entries = [config, ...listOf(layers), ...listOf(manifests)].slice(0, mostReferences);
   return entries.flatMap((entry) => {
     const { digest: text, size } = fieldsOf(entry);
@@ -29,6 +23,15 @@ export function referencesOf(manifest: Buffer): Reference[] {
     if (digest === undefined) return [];
     return [{ digest, size: typeof size === "number" && Number.isSafeInteger(size) && size >= 0 ? size : undefined }];
   });
+}
+
+/** The fields of a manifest; none where the bytes are no JSON object. */
+export function manifestFields(manifest: Buffer): Record<string, unknown> {
+  try {
+    return fieldsOf(JSON.parse(manifest.toString("utf8")));
+  } catch {
+    return {};
+  }
 }
 
 export function fieldsOf(value: unknown): Record<string, unknown> {
