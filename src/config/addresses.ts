@@ -8,7 +8,7 @@ export interface HostRule {
   readonly host: string;
   /** Whether `host` is a pattern. */
   readonly pattern: boolean;
-  /** Undefined: any. */
+  /** Undefined: for what is intercepted the default port of the scheme that is asked with, for what is denied every port. */
   readonly port: number | undefined;
 }
 

@@ -108,18 +108,10 @@ export class Content {
 
   /** Nobody has it: this request fetches it, and who asks meanwhile follows. False where there is something else to look at. */
   async #lead(exchange: Exchange, origin: Origin, request: DigestRequest, type: CacheType): Promise<boolean> {
-    const { flights, access } = this.#parts;
-    const joined = flights.join(
-      request.digest,
-      origin.name,
-      (offset, signal, validator) => this.#open(exchange, origin, request, { offset, signal, validator }),
-      this.#expected(origin, request),
-    );
+    const flight = this.#start(exchange, origin, request);
     // Another was faster. What he fetches, or has fetched, is not ours to take unasked.
-    if (!joined.leading) return false;
-    access.leading(exchange, origin, request, joined.flight.head);
-    void this.#remember(exchange, origin, request, joined.flight);
-    return this.#follow(exchange, origin, request, joined, type);
+    if (flight === undefined) return false;
+    return this.#follow(exchange, origin, request, { flight, leading: true }, type);
   }
 
   /**
@@ -127,20 +119,30 @@ export class Content {
    * repository. Rejects as the flight does.
    */
   async fetchAhead(exchange: Exchange, origin: Origin, request: DigestRequest): Promise<void> {
-    const { flights, store, access } = this.#parts;
+    const { flights, store } = this.#parts;
     const { kind, repository, digest } = request;
     if (flights.current(digest) !== undefined || (await store.stat(digest)) !== undefined) return;
-    const path = `/v2/${repository}/${kind}s/${digest}`;
+    await this.#start(exchange, origin, request, { path: `/v2/${repository}/${kind}s/${digest}` })?.done;
+  }
+
+  /** A flight of our own, with all that is to be known of it; undefined where there is another one. */
+  #start(
+    exchange: Exchange,
+    origin: Origin,
+    request: DigestRequest,
+    elsewhere: Pick<Rest, "path"> = {},
+  ): Flight | undefined {
+    const { flights, access } = this.#parts;
     const { flight, leading } = flights.join(
-      digest,
+      request.digest,
       origin.name,
-      (offset, signal, validator) => this.#open(exchange, origin, request, { offset, signal, validator, path }),
+      (offset, signal, validator) => this.#open(exchange, origin, request, { offset, signal, validator, ...elsewhere }),
       this.#expected(origin, request),
     );
-    if (!leading) return;
+    if (!leading) return undefined;
     access.leading(exchange, origin, request, flight.head);
     void this.#remember(exchange, origin, request, flight);
-    await flight.done;
+    return flight;
   }
 
   #expected(origin: Origin, { repository, digest }: DigestRequest): number | undefined {
