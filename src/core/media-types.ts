@@ -18,7 +18,28 @@ export function isAccepted(mediaType: string, header: string | undefined): boole
       .split(",")
       .map((type) => type.replace(/;.*$/, "")),
   );
-  return named.has("*/*") || named.has(mediaType.toLowerCase().replace(/\s*;.*$/, ""));
+  return named.has("*/*") || named.has(bare(mediaType));
+}
+
+function bare(mediaType: string): string {
+  return mediaType.toLowerCase().replace(/\s*;.*$/, "");
+}
+
+/** A registry that is offered all of these has nothing to convert: it sends what the tag is. */
+const current: ReadonlySet<string> = new Set(manifestMediaTypes.slice(0, 4));
+
+/**
+ * Whether a registry that chose `mediaType` for the Accept of this key has to choose it for the other Accept as well. Its choice is taken
+ * to depend on the types offered alone. So it has, where both offer all that a tag can be today, or where the other one names that type and
+ * offers nothing that the first did not. An asterisk is no such name: to who sends it alone, docker-registry sends schema 1.
+ */
+export function isChosenAlike(mediaType: string, key: string, other: string | undefined): boolean {
+  const offered = new Set(key.split(","));
+  const asked = new Set(acceptKey(other).split(","));
+  const type = bare(mediaType);
+  if (!asked.has(type)) return false;
+  if (asked.isSubsetOf(offered)) return true;
+  return current.has(type) && current.isSubsetOf(offered) && current.isSubsetOf(asked);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { CacheRecord, CacheVariant, Records } from "../cache/types.ts";
-import { acceptKey, isAccepted } from "../core/media-types.ts";
+import { acceptKey, isAccepted, isChosenAlike } from "../core/media-types.ts";
 import type { Origin } from "../core/origin.ts";
 
 /** In the place of an Accept, whose key is in lower case. */
@@ -24,6 +24,21 @@ export class TagRecords {
     const asked = variants?.[acceptKey(accept)];
     const pushed = variants?.[pushedKey];
     return asked ?? (pushed !== undefined && isAccepted(pushed.mediaType, accept) ? pushed : undefined);
+  }
+
+  /**
+   * What may be served of a tag while nobody can be asked, the latest confirmed first: the asker's own body, and those that other askers
+   * were given where the registry would have to give the asker the same.
+   */
+  async inOutage(tag: TagName, accept: string | undefined): Promise<readonly CacheVariant[]> {
+    const variants = Object.entries((await this.#records.get(tagKey(tag)))?.variants ?? {});
+    return variants
+      .filter(([key, { mediaType }]) => {
+        if (key === acceptKey(accept)) return true;
+        return key === pushedKey ? isAccepted(mediaType, accept) : isChosenAlike(mediaType, key, accept);
+      })
+      .map(([, variant]) => variant)
+      .toSorted((one, other) => other.checked - one.checked);
   }
 
   /** What a push made of a tag: the one body that it has, for all who accept its type. Never rejects. */

@@ -6,7 +6,7 @@ import { MemoryBody } from "../core/memory-body.ts";
 import { acceptKey } from "../core/media-types.ts";
 import type { Origin } from "../core/origin.ts";
 import type { RegistryRequest } from "../core/request.ts";
-import type { CacheStatus, CacheType } from "../observe/trace.ts";
+import type { CacheStatus } from "../observe/trace.ts";
 import type { Tier } from "../policy/tiers.ts";
 import { systemAlarm, withPatience } from "../upstream/patience.ts";
 import type { Fetch, UpstreamResponse } from "../upstream/types.ts";
@@ -64,7 +64,7 @@ export class Tags {
   async serve(exchange: Exchange, origin: Origin, request: TagRequest, tier: Tier): Promise<void> {
     const { tags, judge, refusals } = this.#parts;
     const name: TagName = { origin, repository: request.repository, tag: request.tag };
-    const pull: TagPull = { exchange, origin, request, name, type: tier.type };
+    const pull: TagPull = { exchange, origin, request, name, tier };
     const known = await tags.get(name, exchange.request.headers.accept);
     const verdict = judge(known, tier.ttl);
     try {
@@ -78,7 +78,7 @@ export class Tags {
       await (exchange.request.method === "HEAD" ? this.#askHead(pull, known) : this.#askBody(pull, known));
     } catch (error) {
       if (exchange.response.headersSent) throw error;
-      if (known !== undefined && isOutage(error) && (await this.#answerStale(pull, known, tier.ttl))) return;
+      if (isOutage(error) && (await this.#answerStale(pull))) return;
       if (!(error instanceof Refusal)) throw error;
       if (error.status === 404) await tags.forget(name);
       refusals.put(workKey("any", pull), { origin, repository: request.repository }, error);
@@ -93,7 +93,7 @@ export class Tags {
     const admission = await this.#parts.access.admit(pull.exchange, pull.origin, pull.request);
     if (admission === "pass") return false;
     if (admission instanceof Refusal) {
-      sendRefusal(pull.exchange, admission, cacheHeaders(pull.exchange, "MISS", pull.type));
+      sendRefusal(pull.exchange, admission, cacheHeaders(pull.exchange, "MISS", pull.tier.type));
       return true;
     }
     // Asked for the right to read, the registry happened to say that the tag has moved.
@@ -102,11 +102,20 @@ export class Tags {
   }
 
   /** An outage does not stop a pull, of those who may be served without asking. */
-  async #answerStale(pull: TagPull, known: CacheRecord, ttl: number): Promise<boolean> {
-    const { access, mayServeStale } = this.#parts;
-    if (!mayServeStale(known, ttl) || !(await access.admitsInOutage(pull.exchange, pull.origin, pull.request)))
-      return false;
+  async #answerStale(pull: TagPull): Promise<boolean> {
+    const { access } = this.#parts;
+    const known = await this.#standIn(pull);
+    if (known === undefined || !(await access.admitsInOutage(pull.exchange, pull.origin, pull.request))) return false;
     return this.#answer(pull, known, "STALE");
+  }
+
+  /** What there is to serve where the registry cannot be asked; one that is held before one that is only known. */
+  async #standIn({ exchange, origin, name, tier }: TagPull): Promise<CacheRecord | undefined> {
+    const { tags, mayServeStale } = this.#parts;
+    const known = await tags.inOutage(name, exchange.request.headers.accept);
+    const good = known.filter((record) => mayServeStale(record, tier.ttl));
+    for (const record of good) if (await this.#isHeld(origin, record)) return record;
+    return exchange.request.method === "HEAD" ? good[0] : undefined;
   }
 
   /** Behind an answer that was served at once: what the tag is now. Nobody waits for it. */
@@ -116,17 +125,18 @@ export class Tags {
 
   /** A client's HEAD stays one; an answer without digest or length is passed on as it is. */
   async #askHead(pull: TagPull, known: CacheRecord | undefined): Promise<void> {
-    const resolved = await this.#head(pull, pull.exchange.signal, known && patience);
+    const resolved = await this.#head(pull, pull.exchange.signal, (known ?? (await this.#standIn(pull))) && patience);
     if (resolved.record === undefined) throw resolved.unusable;
     await this.#answer(pull, resolved.record, statusOf(known, resolved.record));
   }
 
   /** What is held is confirmed by HEAD; a body is fetched only where the tag has moved to one that is not held. */
   async #askBody(pull: TagPull, known: CacheRecord | undefined): Promise<void> {
-    const held = known !== undefined && (await this.#isHeld(pull.origin, known)) ? known : undefined;
+    const isHeld = known !== undefined && (await this.#isHeld(pull.origin, known));
+    const held = isHeld ? known : await this.#standIn(pull);
     const resolved = held === undefined ? undefined : await this.#head(pull, pull.exchange.signal, patience);
-    if (resolved?.record !== undefined && (await this.#answer(pull, resolved.record, statusOf(known, resolved.record))))
-      return;
+    const now = resolved?.record;
+    if (now !== undefined && (await this.#answer(pull, now, statusOf(known ?? held, now)))) return;
     const { record, bytes } = await this.#get(pull, held);
     if (bytes !== undefined) {
       await this.#parts.content.send(
@@ -134,7 +144,7 @@ export class Tags {
         record,
         new MemoryBody(bytes),
         statusOf(known, record, "EXPIRED"),
-        pull.type,
+        pull.tier.type,
       );
     } else if (!(await this.#answer(pull, record, "REVALIDATED"))) {
       throw new EntrepotError("CACHE_IO", "The cached manifest vanished while it was revalidated; pull again.");
@@ -144,11 +154,11 @@ export class Tags {
   /** Answers from the record and the store; false where the body is not here. */
   async #answer(pull: TagPull, record: CacheRecord, status: CacheStatus): Promise<boolean> {
     if (pull.exchange.request.method === "HEAD") {
-      this.#parts.content.sendHeadOf(pull.exchange, record, status, pull.type);
+      this.#parts.content.sendHeadOf(pull.exchange, record, status, pull.tier.type);
       return true;
     }
     if (!(await this.#isHeld(pull.origin, record))) return false;
-    return this.#parts.content.serveHeld(pull.exchange, record, status, pull.type);
+    return this.#parts.content.serveHeld(pull.exchange, record, status, pull.tier.type);
   }
 
   /** Bytes that another registry brought are not this one's word for them, so its own statement is asked for as well. */
@@ -230,7 +240,7 @@ interface TagPull {
   readonly origin: Origin;
   readonly request: TagRequest;
   readonly name: TagName;
-  readonly type: CacheType;
+  readonly tier: Tier;
 }
 
 /** Work is shared by those who would get the same answer: with the same Accept and the same credential. */

@@ -67,7 +67,7 @@ t.test("a tag is asked for again once it is stale, by each Accept for itself, an
     (await client.request(path, { headers: { accept } })).headers[cacheStatus];
   t.equal(await ask(), "MISS");
   t.equal(await ask(), "HIT");
-  t.equal(await ask("application/vnd.oci.image.manifest.v1+json"), "MISS", "another Accept");
+  t.equal(await ask("application/vnd.oci.image.manifest.v1+json"), "REVALIDATED", "another Accept");
   t.equal(await ask("application/vnd.oci.image.manifest.v1+json"), "HIT");
   t.equal(await ask(), "HIT");
   clock.time += 3_600_001;
