@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { Transform } from "node:stream";
-import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
 import type { Origin } from "../core/origin.ts";
+import { ownMaps, type Share } from "../core/shared-map.ts";
 import { expiryOf } from "./grants.ts";
 
 /** What a request to a token service tells of who asks. */
@@ -43,9 +43,9 @@ const longestLife = 86_400_000;
 const defaultSeconds = 60;
 
 /** Bounded; holds hashes of tokens. */
-export function createAnonymousTokens(clock: Clock, max = 20_000): AnonymousTokens {
-  const known = new LRUCache<string, { readonly until: number; readonly service: string }>({ max });
-  const services = new LRUCache<string, string>({ max: 1000 });
+export function createAnonymousTokens(clock: Clock, max = 20_000, share: Share = ownMaps): AnonymousTokens {
+  const known = share<{ readonly until: number; readonly service: string }>("anonymous-tokens", max);
+  const services = share<string>("token-services", 1000);
   return {
     trust(registry, service) {
       services.set(registry.name, service.name);

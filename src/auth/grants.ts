@@ -1,8 +1,8 @@
 import { createHmac, randomBytes } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Origin } from "../core/origin.ts";
+import { ownMaps, type Share } from "../core/shared-map.ts";
 
 declare const brand: unique symbol;
 
@@ -85,15 +85,18 @@ export interface AccessRecordsOptions {
   readonly grantTtl: number;
   /** Repositories, and pairs of credential and repository, that are remembered; 50,000 unless given. */
   readonly max?: number;
+  /** Maps of this process alone unless given. */
+  readonly share?: Share;
 }
 
-/** In the memory of this process, bounded; what is public and what belongs where also in `kept`. Grants end with the process. */
+/** In memory, bounded; what is public and what belongs where also in `kept`. Grants end with the instance. */
 export function createAccessRecords(options: AccessRecordsOptions): AccessRecords {
   const { clock, kept, publicTtl, grantTtl } = options;
   const max = options.max ?? 50_000;
-  const publicSince = new LRUCache<string, number>({ max });
-  const sharedSince = new LRUCache<string, number>({ max });
-  const grants = new LRUCache<string, number>({ max });
+  const share = options.share ?? ownMaps;
+  const publicSince = share<number>("public", max);
+  const sharedSince = share<number>("shared", max);
+  const grants = share<number>("grants", max);
 
   /** A proof from the future is one of a clock that was set back since: its age is not known, so that it has ended. */
   const publicEnd = (since: number | undefined): number | undefined =>
@@ -148,18 +151,22 @@ export function createAccessRecords(options: AccessRecordsOptions): AccessRecord
       const key = publicKey(place);
       publicSince.set(key, clock.now());
       if (digest !== undefined) await put(key, digest);
+      await publicSince.settled();
     },
 
     async noteShared(place) {
       sharedSince.set(placeKey(place), clock.now());
+      await sharedSince.settled();
     },
 
     async noteGrant(credential, place, expires = Number.POSITIVE_INFINITY) {
       grants.set(grantKey(credential, place), Math.min(clock.now() + grantTtl, expires));
+      await grants.settled();
     },
 
     async dropGrant(credential, place) {
       grants.delete(grantKey(credential, place));
+      await grants.settled();
     },
 
     async noteMember(place, digest) {

@@ -1,6 +1,6 @@
-import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
-import { EntrepotError, asEntrepotError } from "../core/errors.ts";
+import { EntrepotError, type ErrorFacts, asEntrepotError, errorFacts, errorOf } from "../core/errors.ts";
+import { ownMaps, type Share } from "../core/shared-map.ts";
 import type { IssuedToken, TokenRequest } from "./exchange.ts";
 
 export interface TokenCacheOptions {
@@ -14,6 +14,10 @@ export interface TokenCacheOptions {
   readonly timeoutMs: number;
   /** Told of a renewal that failed while the old token is still good. */
   readonly onRenewalFailed: (request: TokenRequest, error: unknown) => void;
+  /** Begins the names of its maps. */
+  readonly name: string;
+  /** Maps of this process alone unless given. */
+  readonly share?: Share | undefined;
 }
 
 export interface TokenCache {
@@ -38,14 +42,14 @@ interface Kept {
 interface Failure {
   readonly until: number;
   /** Undefined: refused. */
-  readonly error: EntrepotError | undefined;
+  readonly error: ErrorFacts | undefined;
 }
 
 export function createTokenCache(options: TokenCacheOptions): TokenCache {
-  const { clock, refusedMs } = options;
-  const kept = new LRUCache<string, Kept>({ max: options.maxEntries });
+  const { clock, refusedMs, share = ownMaps } = options;
+  const kept = share<Kept>(`${options.name}-tokens`, options.maxEntries);
   // Of refused exchanges, and of failed ones with what they failed with: neither is to be hammered.
-  const failures = new LRUCache<string, Failure>({ max: options.maxEntries });
+  const failures = share<Failure>(`${options.name}-failures`, options.maxEntries);
   const flights = new Map<string, Promise<Kept | undefined>>();
 
   const recentFailure = (key: string): Failure | undefined => {
@@ -62,7 +66,7 @@ export function createTokenCache(options: TokenCacheOptions): TokenCache {
       .exchange(request, limit)
       .catch((thrown: unknown) => {
         const error = limit.aborted ? tooSlow(request) : asEntrepotError(thrown);
-        failures.set(key, { until: clock.now() + refusedMs, error });
+        failures.set(key, { until: clock.now() + refusedMs, error: errorFacts(error) });
         throw error;
       })
       .then((issued) => {
@@ -99,7 +103,7 @@ export function createTokenCache(options: TokenCacheOptions): TokenCache {
         return current.token;
       }
       const failure = recentFailure(key);
-      if (failure?.error !== undefined) throw failure.error;
+      if (failure?.error !== undefined) throw errorOf(failure.error);
       if (failure) return undefined;
       return (await orAborted(start(key, request), signal))?.token;
     },

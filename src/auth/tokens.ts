@@ -3,6 +3,7 @@ import { type Challenge, parseChallenges } from "../core/challenge.ts";
 import type { Clock } from "../core/clock.ts";
 import { EntrepotError } from "../core/errors.ts";
 import { type Origin, originOfUrl } from "../core/origin.ts";
+import type { Share } from "../core/shared-map.ts";
 import type { Log } from "../observe/log.ts";
 import type { Credential, Credentials } from "./credentials.ts";
 import { type SendBare, type TokenRequest, exchange } from "./exchange.ts";
@@ -21,6 +22,8 @@ export interface AuthorizerOptions {
   readonly refusedMs?: number;
   /** How long an exchange may take in all, milliseconds. */
   readonly timeoutMs?: number;
+  /** Tokens are kept in maps of this process alone unless given. */
+  readonly share?: Share;
 }
 
 /** A 401 to be answered. */
@@ -54,6 +57,8 @@ export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
   const cache = createTokenCache({
     exchange: (request, signal) => exchange(options.send, request, signal),
     clock: options.clock,
+    name: "credential",
+    share: options.share,
     maxEntries: max,
     refusedMs: options.refusedMs ?? 5000,
     timeoutMs: options.timeoutMs ?? 60_000,

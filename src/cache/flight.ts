@@ -8,7 +8,7 @@ import { Fill, type FillListener, type FillOptions } from "./fill.ts";
 import { Follower, type Followed } from "./follower.ts";
 import { LateBody } from "./late-body.ts";
 import { BufferPool } from "./pool.ts";
-import type { FillFetch, Flight, FlightHead, Flights, Room, WatchedStore } from "./types.ts";
+import type { FillFetch, Flight, FlightHead, Flights, Joined, Room, WatchedStore } from "./types.ts";
 
 export interface FlightsOptions {
   readonly store: WatchedStore;
@@ -30,6 +30,8 @@ export interface FlightsOptions {
 
 /** Flights, and what the rest of the program has to know of them. */
 export interface FlightTable extends Flights {
+  current(digest: Digest): Flight | undefined;
+  join(digest: Digest, origin: string, fetch: FillFetch, expected?: number): Joined;
   /** Flights in progress. */
   readonly active: number;
   /** Ends all flights, their followers get STOPPING. */
@@ -98,12 +100,7 @@ class Table implements FlightTable {
     return this.#flights.get(flight.digest) === flight;
   }
 
-  join(
-    digest: Digest,
-    origin: string,
-    fetch: FillFetch,
-    expected?: number,
-  ): { readonly flight: Flight; readonly leading: boolean } {
+  join(digest: Digest, origin: string, fetch: FillFetch, expected?: number): Joined {
     // One that has just landed: who looked into the store before that and comes only now must not fetch it again.
     // Only at its own origin, which allowed it: at another one it is to be found in the store, and asked for there.
     const landed = this.#landed.get(digest);

@@ -132,21 +132,26 @@ export interface Flight {
   readonly head: Promise<FlightHead>;
   /** Resolves when the content is adopted, rejects when the flight failed for good, or landed and could not be kept (CACHE_IO). */
   readonly done: Promise<void>;
-  /** A reader from any position; closing it never stops the flight where others follow (or where it outlives its clients). */
-  follow(): Body;
+  /**
+   * A reader from any position; closing it never stops the flight where others follow (or where it outlives its clients). `rescue`: how this
+   * follower would fetch the content himself, for a flight whose leader is lost with his process.
+   */
+  follow(rescue?: FillFetch): Body;
 }
 
+/** A flight that was joined; `leading`: started for this caller, with his fetch. */
+export interface Joined {
+  readonly flight: Flight;
+  readonly leading: boolean;
+}
+
+/** A port: the table of an instance of several processes is in another one, which has to be asked. */
 export interface Flights {
   /** The flight in progress for a digest, where a newcomer can be served from it whatever part he asks for. */
-  current(digest: Digest): Flight | undefined;
+  current(digest: Digest): Flight | undefined | Promise<Flight | undefined>;
   /**
    * Joins the flight in progress or starts one with `fetch`, in one step. `expected`: bytes that it may have at most, where a manifest told
    * so; one that has more fails with an error whose detail names them. Where this origin has just sent something wrong, or where the disk lost what a newcomer needs, it gives a flight that has failed.
    */
-  join(
-    digest: Digest,
-    origin: string,
-    fetch: FillFetch,
-    expected?: number,
-  ): { readonly flight: Flight; readonly leading: boolean };
+  join(digest: Digest, origin: string, fetch: FillFetch, expected?: number): Joined | Promise<Joined>;
 }

@@ -73,6 +73,22 @@ export class EntrepotError extends Error {
   }
 }
 
+/** An error as plain data, for a place that keeps no objects. Its cause stays behind. */
+export interface ErrorFacts {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly status: number;
+  readonly detail: unknown;
+}
+
+export function errorFacts({ code, message, status, detail }: EntrepotError): ErrorFacts {
+  return { code, message, status, detail };
+}
+
+export function errorOf({ code, message, status, detail }: ErrorFacts): EntrepotError {
+  return new EntrepotError(code, message, { status, detail });
+}
+
 /** The body of an error answer: OCI distribution 1.1 §"Error Codes". */
 export function ociErrorBody(error: EntrepotError): string {
   const entry: Record<string, unknown> = { code: error.code, message: error.message };

@@ -1,9 +1,9 @@
-import { LRUCache } from "lru-cache";
 import type { AccessRecords, Place } from "../auth/grants.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { EntrepotError } from "../core/errors.ts";
 import type { Origin } from "../core/origin.ts";
+import { ownMaps, type Share, type SharedMap } from "../core/shared-map.ts";
 import {
   type AccessFacts,
   type AccessMode,
@@ -44,6 +44,8 @@ export interface AccessParts extends Knowledge {
   /** STALE_IF_ERROR, milliseconds. */
   readonly staleIfError: number;
   readonly alarm?: Alarm;
+  /** For refusals, and for what was probed; maps of this process alone unless given. */
+  readonly share?: Share;
 }
 
 /** It may be served. `stated`: what the upstream said just now, where it had to be asked. */
@@ -75,14 +77,16 @@ const probeLimit = 30_000;
 export class Access {
   readonly #parts: AccessParts;
   readonly #refusals: RecentRefusals;
-  readonly #probed = new LRUCache<string, number>({ max: 10_000 });
+  readonly #probed: SharedMap<number>;
   /** By the fields of a request, which a connection's further requests share while they are the same. */
   readonly #askers = new WeakMap<RequestFields, Asker>();
   readonly #leaders = new Map<string, Promise<unknown>>();
 
   constructor(parts: AccessParts) {
     this.#parts = parts;
-    this.#refusals = new RecentRefusals(parts.clock);
+    const share = parts.share ?? ownMaps;
+    this.#refusals = new RecentRefusals(parts.clock, share, "access-refusals");
+    this.#probed = share<number>("probed", 10_000);
   }
 
   /**

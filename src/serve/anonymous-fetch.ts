@@ -4,6 +4,7 @@ import { parseChallenges } from "../core/challenge.ts";
 import type { Clock } from "../core/clock.ts";
 import { first } from "../core/headers.ts";
 import { type Origin, originOfUrl } from "../core/origin.ts";
+import type { Share } from "../core/shared-map.ts";
 import type { Fetch, UpstreamRequest, UpstreamResponse } from "../upstream/types.ts";
 import { withoutIdentity } from "./identity.ts";
 
@@ -12,16 +13,20 @@ export interface AnonymousFetchOptions {
   readonly clock: Clock;
   /** Whether a registry is spoken to in plain HTTP, so that its token service may be too. */
   readonly isPlain: (origin: Origin) => boolean;
+  /** Tokens are kept in maps of this process alone unless given. */
+  readonly share?: Share;
 }
 
 /**
  * A fetch as nobody: without the requester's Authorization, cookies and keys, without a credential of ours, and with an anonymous token where the
  * registry's challenge asks for one. A 401 that cannot be answered so is the answer.
  */
-export function createAnonymousFetch({ fetch, clock, isPlain }: AnonymousFetchOptions): Fetch {
+export function createAnonymousFetch({ fetch, clock, isPlain, share }: AnonymousFetchOptions): Fetch {
   const tokens = createTokenCache({
     exchange: (request, signal) => exchange((bare) => fetch({ ...bare, inject: false }), request, signal),
     clock,
+    name: "anonymous",
+    share,
     maxEntries: 1000,
     refusedMs: 5000,
     timeoutMs: 20_000,

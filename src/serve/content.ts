@@ -1,4 +1,14 @@
-import type { CacheRecord, FillSource, Flight, Flights, Records, Store, Stored } from "../cache/types.ts";
+import type {
+  CacheRecord,
+  FillFetch,
+  FillSource,
+  Flight,
+  Flights,
+  Joined,
+  Records,
+  Store,
+  Stored,
+} from "../cache/types.ts";
 import type { Body } from "../core/body.ts";
 import type { Digest } from "../core/digest.ts";
 import { EntrepotError } from "../core/errors.ts";
@@ -7,6 +17,7 @@ import { blobMediaType } from "../core/media-types.ts";
 import type { Origin } from "../core/origin.ts";
 import { contentRange, parseContentRange } from "../core/range.ts";
 import type { RegistryRequest } from "../core/request.ts";
+import type { Share } from "../core/shared-map.ts";
 import type { CacheStatus, CacheType } from "../observe/trace.ts";
 import type { Fetch, UpstreamResponse } from "../upstream/types.ts";
 import type { Access } from "./access.ts";
@@ -28,6 +39,8 @@ export interface ContentParts {
   readonly fetch: Fetch;
   readonly access: Access;
   readonly clock: { now(): number };
+  /** For what manifests say of sizes. */
+  readonly share?: Share;
   /** Is told of each manifest that was fetched for an exchange; undefined where nothing is fetched ahead. */
   readonly manifestFetched?:
     | ((exchange: Exchange, origin: Origin, repository: string, manifest: Buffer) => void)
@@ -53,10 +66,11 @@ class AlreadyHeld extends Error {}
 /** Serves blobs and manifests by digest: from the store, from a flight, or by starting one. */
 export class Content {
   readonly #parts: ContentParts;
-  readonly #sizes = new ExpectedSizes();
+  readonly #sizes: ExpectedSizes;
 
   constructor(parts: ContentParts) {
     this.#parts = parts;
+    this.#sizes = new ExpectedSizes(parts.share);
   }
 
   /** `type` is the tier's word for the answer's headers. */
@@ -64,8 +78,9 @@ export class Content {
     // Each round ends in an answer, or in a change of the store or the table of flights that the next round sees.
     for (let round = 0; round < 4; round += 1) {
       const { store, flights } = this.#parts;
-      const flight = flights.current(request.digest);
-      const held = flight === undefined ? await store.stat(request.digest) : undefined;
+      // In this order: what is held needs no word from the table, which may be another process's.
+      const held = await store.stat(request.digest);
+      const flight = held === undefined ? await flights.current(request.digest) : undefined;
       if (flight !== undefined || held !== undefined) {
         const outcome = await this.#serveKnown({ exchange, origin, request, type, flight, held });
         if (outcome === "served") return;
@@ -108,7 +123,8 @@ export class Content {
 
   /** Nobody has it: this request fetches it, and who asks meanwhile follows. False where there is something else to look at. */
   async #lead(exchange: Exchange, origin: Origin, request: DigestRequest, type: CacheType): Promise<boolean> {
-    const flight = this.#start(exchange, origin, request);
+    const started = this.#start(exchange, origin, request);
+    const flight = started instanceof Promise ? await started : started;
     // Another was faster. What he fetches, or has fetched, is not ours to take unasked.
     if (flight === undefined) return false;
     return this.#follow(exchange, origin, request, { flight, leading: true }, type);
@@ -121,8 +137,9 @@ export class Content {
   async fetchAhead(exchange: Exchange, origin: Origin, request: DigestRequest): Promise<void> {
     const { flights, store } = this.#parts;
     const { kind, repository, digest } = request;
-    if (flights.current(digest) !== undefined || (await store.stat(digest)) !== undefined) return;
-    await this.#start(exchange, origin, request, { path: `/v2/${repository}/${kind}s/${digest}` })?.done;
+    if ((await store.stat(digest)) !== undefined || (await flights.current(digest)) !== undefined) return;
+    const flight = await this.#start(exchange, origin, request, { path: `/v2/${repository}/${kind}s/${digest}` });
+    await flight?.done;
   }
 
   /** A flight of our own, with all that is to be known of it; undefined where there is another one. */
@@ -131,18 +148,23 @@ export class Content {
     origin: Origin,
     request: DigestRequest,
     elsewhere: Pick<Rest, "path"> = {},
-  ): Flight | undefined {
+  ): Flight | undefined | Promise<Flight | undefined> {
     const { flights, access } = this.#parts;
-    const { flight, leading } = flights.join(
-      request.digest,
-      origin.name,
-      (offset, signal, validator) => this.#open(exchange, origin, request, { offset, signal, validator, ...elsewhere }),
-      this.#expected(origin, request),
-    );
-    if (!leading) return undefined;
-    access.leading(exchange, origin, request, flight.head);
-    void this.#remember(exchange, origin, request, flight);
-    return flight;
+    const fetch = this.#fetchOf(exchange, origin, request, elsewhere);
+    const joined = flights.join(request.digest, origin.name, fetch, this.#expected(origin, request));
+    const lead = ({ flight, leading }: Joined): Flight | undefined => {
+      if (!leading) return undefined;
+      access.leading(exchange, origin, request, flight.head);
+      void this.#remember(exchange, origin, request, flight);
+      return flight;
+    };
+    // In one turn where it can be: who comes next then finds the flight and its leader.
+    return joined instanceof Promise ? joined.then(lead) : lead(joined);
+  }
+
+  #fetchOf(exchange: Exchange, origin: Origin, request: DigestRequest, elsewhere: Pick<Rest, "path"> = {}): FillFetch {
+    return (offset, signal, validator) =>
+      this.#open(exchange, origin, request, { offset, signal, validator, ...elsewhere });
   }
 
   #expected(origin: Origin, { repository, digest }: DigestRequest): number | undefined {
@@ -228,7 +250,7 @@ export class Content {
   ): Promise<boolean> {
     if (!leading) exchange.trace.collapsed = true;
     // Joined before the head is awaited, so that a flight which stops without followers does not stop.
-    const body = flight.follow();
+    const body = flight.follow(this.#fetchOf(exchange, origin, request));
     try {
       const head = await flight.head;
       if (exchange.isGone) throw new EntrepotError("CANCELLED", "The client went away.");

@@ -1,6 +1,6 @@
-import { LRUCache } from "lru-cache";
 import type { Digest } from "../core/digest.ts";
 import type { Origin } from "../core/origin.ts";
+import { ownMaps, type Share, type SharedMap } from "../core/shared-map.ts";
 import type { Reference } from "./references.ts";
 
 /** References remembered. */
@@ -11,14 +11,19 @@ const most = 20_000;
  * lies to one of his own.
  */
 export class ExpectedSizes {
-  readonly #sizes = new LRUCache<string, number>({ max: most });
+  readonly #sizes: SharedMap<number>;
+
+  constructor(share: Share = ownMaps) {
+    this.#sizes = share<number>("expected-sizes", most);
+  }
 
   /** Where two manifests differ, the larger one counts: a size is the most that something may have. */
   note(origin: Origin, repository: string, references: readonly Reference[]): void {
     for (const { digest, size } of references) {
       if (size === undefined) continue;
       const key = keyOf(origin, repository, digest);
-      this.#sizes.set(key, Math.max(size, this.#sizes.peek(key) ?? 0));
+      const known = this.#sizes.peek(key) ?? 0;
+      if (size > known || known === 0) this.#sizes.set(key, size);
     }
   }
 

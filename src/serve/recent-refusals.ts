@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
 import type { Origin } from "../core/origin.ts";
-import type { Refusal } from "./refusal.ts";
+import { ownMaps, type Share, type SharedMap } from "../core/shared-map.ts";
+import { Refusal, type RefusalFacts } from "./refusal.ts";
 
 /** How long a refusal counts, milliseconds: long enough for one client's parallel requests, too short for a person to notice. */
 const refusedFor = 3000;
 
 interface Remembered {
-  readonly refusal: Refusal;
+  readonly refusal: RefusalFacts;
   readonly until: number;
   readonly place: string;
 }
@@ -21,27 +21,33 @@ interface Place {
 /** Upstreams' refusals of the last seconds, so that a crowd of clients that asks for what is not there is not all passed on. */
 export class RecentRefusals {
   readonly #clock: Clock;
-  readonly #entries = new LRUCache<string, Remembered>({ max: 2000 });
+  readonly #entries: SharedMap<Remembered>;
 
-  constructor(clock: Clock) {
+  /** `name`: of its map, where that is one of several. */
+  constructor(clock: Clock, share: Share = ownMaps, name = "refusals") {
     this.#clock = clock;
+    this.#entries = share<Remembered>(name, 2000);
   }
 
   get(key: string): Refusal | undefined {
     const entry = this.#entries.get(hash(key));
-    return entry !== undefined && this.#clock.now() < entry.until ? entry.refusal : undefined;
+    return entry !== undefined && this.#clock.now() < entry.until ? Refusal.of(entry.refusal) : undefined;
   }
 
   /** Remembers a 401, 403 or 404; anything else passes too soon. One that is remembered is not remembered any longer by being repeated. */
   put(key: string, place: Place, refusal: Refusal): void {
     if (![401, 403, 404].includes(refusal.status) || this.get(key) !== undefined) return;
-    this.#entries.set(hash(key), { refusal, until: this.#clock.now() + refusedFor, place: placeOf(place) });
+    this.#entries.set(hash(key), {
+      refusal: refusal.facts,
+      until: this.#clock.now() + refusedFor,
+      place: placeOf(place),
+    });
   }
 
   /** After a push or a deletion nothing that was refused of the repository counts any more. */
   forget(place: Place): void {
     const name = placeOf(place);
-    for (const [key, entry] of this.#entries) if (entry.place === name) this.#entries.delete(key);
+    for (const [key, entry] of this.#entries.entries()) if (entry.place === name) this.#entries.delete(key);
   }
 }
 

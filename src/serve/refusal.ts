@@ -9,14 +9,13 @@ const largestRefusal = 64 * 1024;
 /**
  * An upstream's own refusal, kept whole so that everybody who waited for the same answer with the same credential can be given it.
  */
-export class Refusal extends Error {
+export class Refusal extends Error implements RefusalFacts {
   readonly status: number;
   readonly headers: Record<string, string | string[]>;
   readonly body: Buffer;
-  /** Who was refused, where that matters (Identity.text, a secret); another may be accepted. */
   readonly identity: string | undefined;
 
-  constructor(response: UpstreamResponse, body: Buffer, identity?: string) {
+  constructor(response: Pick<UpstreamResponse, "status" | "headers">, body: Buffer, identity?: string) {
     super(`The upstream answered ${response.status}.`);
     this.name = "Refusal";
     this.status = response.status;
@@ -24,6 +23,24 @@ export class Refusal extends Error {
     this.body = body;
     this.identity = identity;
   }
+
+  static of({ status, headers, body, identity }: RefusalFacts): Refusal {
+    return new Refusal({ status, headers }, body, identity);
+  }
+
+  get facts(): RefusalFacts {
+    const { status, headers, body, identity } = this;
+    return { status, headers, body, identity };
+  }
+}
+
+/** A refusal as plain data, for a place that keeps no objects. */
+export interface RefusalFacts {
+  readonly status: number;
+  readonly headers: Record<string, string | string[]>;
+  readonly body: Buffer;
+  /** Who was refused, where that matters (Identity.text, a secret); another may be accepted. */
+  readonly identity: string | undefined;
 }
 
 /** Reads an answer that is not the content asked for to its end, and makes it a Refusal. */

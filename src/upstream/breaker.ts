@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
 import { asEntrepotError, EntrepotError, type ErrorCode } from "../core/errors.ts";
 import { first } from "../core/headers.ts";
 import type { Origin } from "../core/origin.ts";
 import { parseRetryAfter } from "../core/retry-after.ts";
+import { ownMaps, type Share } from "../core/shared-map.ts";
 import {
   admit,
   type BreakerEvent,
@@ -40,6 +40,8 @@ export interface BreakerOptions {
    * enough of one account, or of the anonymous, still serves another.
    */
   readonly payer?: (attempt: Attempt) => string;
+  /** Maps of this process alone unless given. */
+  readonly share?: Share;
 }
 
 /** For metrics and the log. */
@@ -79,14 +81,14 @@ const failing: ReadonlySet<ErrorCode> = new Set([
 
 /** A circuit breaker for each origin, by observation: nothing is sent that no request asked for. */
 export function createBreaker(options: BreakerOptions): Breaker {
-  const { clock, alarm = systemAlarm, rules = defaultRules, payer = schemeOf } = options;
-  const states = new LRUCache<string, BreakerState>({ max: most });
-  const told = new LRUCache<string, number>({ max: most });
+  const { clock, alarm = systemAlarm, rules = defaultRules, payer = schemeOf, share = ownMaps } = options;
+  const states = share<BreakerState>("breakers", most);
+  const told = share<number>("retry-after", most);
   const listeners: ((change: BreakerChange) => void)[] = [];
 
   const set = (origin: Origin, next: BreakerState): void => {
     const before = states.get(origin.name) ?? closed;
-    states.set(origin.name, next);
+    if (isNews(before, next)) states.set(origin.name, next);
     if (before.kind === next.kind) return;
     for (const listener of listeners) listener(changeOf(origin.name, next));
   };
@@ -126,6 +128,12 @@ export function createBreaker(options: BreakerOptions): Breaker {
     list: () => [...states.entries()].filter(([, { kind }]) => kind !== "closed").map(([name, s]) => changeOf(name, s)),
     onChange: (listener) => void listeners.push(listener),
   };
+}
+
+/** Most answers are none; what is set is told to whoever shares it. */
+function isNews(before: BreakerState, next: BreakerState): boolean {
+  if (before.kind !== "closed" || next.kind !== "closed") return before !== next;
+  return before.strikes !== next.strikes || before.failed !== next.failed;
 }
 
 function eventOf(code: ErrorCode, probe: boolean): BreakerEvent {

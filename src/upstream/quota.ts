@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
 import { first } from "../core/headers.ts";
 import type { Origin } from "../core/origin.ts";
+import { ownMaps, type Share } from "../core/shared-map.ts";
 
 /** One figure of Docker Hub's pull limit, `100;w=21600`. */
 export interface QuotaFigure {
@@ -41,6 +41,8 @@ export interface QuotasOptions {
   readonly onLow: (quota: Quota) => void;
   /** Quotas that are remembered; 200 unless given. */
   readonly max?: number;
+  /** A map of this process alone unless given. */
+  readonly share?: Share;
 }
 
 export interface Quotas {
@@ -56,8 +58,8 @@ const defaultWindow = 86_400_000;
 const longestSource = 100;
 
 /** The pull quotas of this instance, as the registries tell of them. Docker Hub is the one that does. */
-export function createQuotas({ clock, onLow, max = 200 }: QuotasOptions): Quotas {
-  const kept = new LRUCache<string, { readonly quota: Quota; readonly low: boolean }>({ max });
+export function createQuotas({ clock, onLow, max = 200, share = ownMaps }: QuotasOptions): Quotas {
+  const kept = share<{ readonly quota: Quota; readonly low: boolean }>("quotas", max);
   const isOver = ({ seen, window = defaultWindow }: Quota): boolean => clock.now() - seen >= window;
 
   return {
@@ -84,7 +86,7 @@ export function createQuotas({ clock, onLow, max = 200 }: QuotasOptions): Quotas
     },
 
     list() {
-      const all = [...kept.values()].map(({ quota }) => quota).filter((quota) => !isOver(quota));
+      const all = [...kept.entries()].map(([, { quota }]) => quota).filter((quota) => !isOver(quota));
       return all.toSorted((one, other) => one.remaining / (one.limit || 1) - other.remaining / (other.limit || 1));
     },
   };
