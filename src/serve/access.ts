@@ -1,7 +1,6 @@
 import type { AccessRecords, Place } from "../auth/grants.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
-import { EntrepotError } from "../core/errors.ts";
 import type { Origin } from "../core/origin.ts";
 import { ownMaps, type Share, type SharedMap } from "../core/shared-map.ts";
 import {
@@ -32,6 +31,7 @@ import { isOutage } from "./outage.ts";
 import { RecentRefusals } from "./recent-refusals.ts";
 import { Refusal } from "./refusal.ts";
 import { closedBy, isWhatIsHeld, type Stated, statedBy } from "./stated.ts";
+import { whileHere } from "./while-here.ts";
 
 export interface AccessParts extends Knowledge {
   readonly fetch: Fetch;
@@ -191,17 +191,12 @@ export class Access {
   async #led(key: string, signal: AbortSignal): Promise<Admitted | Refusal | undefined> {
     const head = this.#leaders.get(key);
     if (head === undefined) return undefined;
-    const gone = Promise.withResolvers<never>();
-    const leave = (): void => gone.reject(new EntrepotError("CANCELLED", "The client went away."));
-    signal.addEventListener("abort", leave, { once: true });
     try {
-      await Promise.race([head, gone.promise]);
+      await whileHere(signal, head);
       return { stated: undefined };
     } catch (error) {
       if (signal.aborted) throw error;
       return error instanceof Refusal && !isOutage(error) ? error : undefined;
-    } finally {
-      signal.removeEventListener("abort", leave);
     }
   }
 

@@ -30,6 +30,7 @@ import { ExpectedSizes } from "./expected-sizes.ts";
 import { Refusal, refusalOf, sendRefusal } from "./refusal.ts";
 import { referencesOf } from "./references.ts";
 import { statedBy } from "./stated.ts";
+import { whileHere } from "./while-here.ts";
 import { sendBody, sendHead } from "./write.ts";
 
 export interface ContentParts {
@@ -228,7 +229,7 @@ export class Content {
   }
 
   async #followHead(exchange: Exchange, flight: Flight, type: CacheType): Promise<void> {
-    const head = await flight.head;
+    const head = await whileHere(exchange.signal, flight.head);
     exchange.trace.collapsed = true;
     if (head.size === undefined) {
       sendHead(
@@ -252,8 +253,7 @@ export class Content {
     // Joined before the head is awaited, so that a flight which stops without followers does not stop.
     const body = flight.follow(this.#fetchOf(exchange, origin, request));
     try {
-      const head = await flight.head;
-      if (exchange.isGone) throw new EntrepotError("CANCELLED", "The client went away.");
+      const head = await whileHere(exchange.signal, flight.head);
       await this.send(exchange, { digest: flight.digest, mediaType: head.mediaType }, body, "MISS", type);
       return true;
     } catch (error) {

@@ -41,6 +41,8 @@ export const stale = Symbol("stale connection");
 export function fieldsOf(hop: Hop): Record<string, string | string[]> {
   const fields: Record<string, string | string[]> = { ...hop.headers, host: hop.origin.authority };
   if (hop.body === undefined) delete fields["content-length"];
+  // Node frames no body of a GET or a DELETE by itself: unframed, the upstream would take it for the next request (RFC 9112 §6.3).
+  else if (fields["content-length"] === undefined) fields["transfer-encoding"] = "chunked";
   if (hop.authorization !== undefined) fields["authorization"] = hop.authorization;
   return fields;
 }

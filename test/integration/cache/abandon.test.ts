@@ -1,7 +1,7 @@
 import t from "tap";
 import { gate } from "../../fixtures/gate.ts";
 import { uniqueBytes } from "../../fixtures/registry.ts";
-import { clientOf, stage, until } from "../stage.ts";
+import { clientOf, lineOf, stage, until } from "../stage.ts";
 
 for (const [abandon, ended] of [
   ["finish", "finished"],
@@ -31,3 +31,21 @@ for (const [abandon, ended] of [
     t.equal(registry.count({ reference: blob.digest, method: "GET" }), abandon === "finish" ? 1 : 2);
   });
 }
+
+t.test("who leaves before its registry has answered is not held until it does", async (t) => {
+  const { registry, proxy, client } = await stage(t, { env: { CACHE_FILL_ABANDON: "stop" } });
+  const blob = registry.blob("library/app", uniqueBytes(300_000));
+  const path = `/v2/library/app/blobs/${blob.digest}`;
+  const answers = gate();
+  const clear = registry.fault({ reference: blob.digest }, { holdUntil: answers });
+  const leaving = new AbortController();
+  const left = t.rejects(clientOf(t, proxy).open(path, { signal: leaving.signal }));
+  const asked = await registry.seen({ reference: blob.digest, method: "GET" });
+  leaving.abort();
+  await left;
+  t.match(await lineOf(proxy, ({ method }) => method === "GET"), { error: "CANCELLED" });
+  t.equal(await registry.ended(asked), "cut", "and nobody is left to download it for");
+  answers.open();
+  clear();
+  t.match(await client.hash(path), { status: 200, digest: blob.digest });
+});

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import t from "tap";
 import { openRaw } from "../../fixtures/raw-socket.ts";
 import { startRegistry, uniqueBytes } from "../../fixtures/registry.ts";
@@ -24,6 +25,19 @@ t.test("what is not content passes as the registry has it, uncached", async (t) 
       t.equal(registry.count({ path }), round);
     }
   }
+});
+
+t.test("a request in the body of another one stays there", async (t) => {
+  const { registry, client } = await stage(t);
+  const inner = "GET /v2/inner/tags/list HTTP/1.1\r\nhost: registry-1.docker.io\r\n\r\n";
+  const headers = { "transfer-encoding": "chunked" };
+  const body = Readable.from([Buffer.from(inner)]) as AsyncIterable<Uint8Array>;
+  t.equal((await client.request("/v2/_catalog", { headers, body })).status, 200);
+  t.equal((await client.request("/v2/")).status, 200);
+  t.same(
+    registry.requests.map(({ path }) => path),
+    ["/v2/_catalog", "/v2/"],
+  );
 });
 
 t.test("pages of a list are turned through the proxy", async (t) => {

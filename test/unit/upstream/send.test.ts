@@ -209,6 +209,26 @@ for (const pour of [false, true]) {
       t.equal(server.accepted(), 2);
     });
 
+    for (const method of ["GET", "DELETE", "PUT"]) {
+      t.test(`the body of a ${method} of unknown length is framed`, async (t) => {
+        const inner = "GET /inner HTTP/1.1\r\nhost: registry.test\r\n\r\n";
+        const seen: string[] = [];
+        const server = await serveHttp(t, (message, response) => {
+          const pieces: Buffer[] = [];
+          message.on("data", (piece: Buffer) => pieces.push(piece));
+          message.on("end", () => {
+            seen.push(`${message.method} ${message.url} ${Buffer.concat(pieces).toString() === inner}`);
+            response.end("ok");
+          });
+        });
+        const send = start(t, server.port);
+        const { message } = await send({ method, path: "/outer", body: Readable.from([Buffer.from(inner)]) });
+        t.equal(await text(message), "ok");
+        await text((await send({ path: "/next" })).message);
+        t.same(seen, [`${method} /outer true`, "GET /next false"]);
+      });
+    }
+
     t.test("an upstream that takes no more of the body", async (t) => {
       const server = await serveBytes(t, (socket) => socket.pause());
       const body = new Readable({ read: (size) => void body.push(Buffer.alloc(size)) });
