@@ -16,6 +16,7 @@ const ranks: Readonly<Record<string, number>> = {
   hosted: 3,
   listen: 4,
   admin: 4,
+  front: 4,
   compose: 5,
   cli: 6,
   "main.ts": 7,

@@ -58,19 +58,27 @@ async function answer(page: Page, exchange: Exchange): Promise<void> {
   }
 }
 
+const adminPaths = ["/", "/ca.crt", "/setup/systemd", "/healthz", "/readyz", "/metrics", "/dashboard.json"] as const;
+
 function pagesOf(parts: AdminParts): Map<string, Page> {
-  return new Map<string, Page>([
-    ["/", front],
-    ["/ca.crt", (exchange) => sendCertificate(exchange, parts.rootPem)],
-    ["/setup/systemd", (exchange) => sendSetup(exchange, parts)],
-    ["/healthz", (exchange) => sendText(exchange, 200, "ok\n", always)],
-    ["/readyz", async (exchange) => sendReadiness(exchange, await parts.ready())],
-    ["/metrics", async (exchange) => sendMetrics(exchange, parts.metrics)],
-    ["/dashboard.json", (exchange) => sendJson(exchange, parts.snapshot())],
-  ]);
+  const pages: Record<(typeof adminPaths)[number], Page> = {
+    "/": frontPage,
+    "/ca.crt": (exchange) => sendCertificate(exchange, parts.rootPem),
+    "/setup/systemd": (exchange) => sendSetup(exchange, parts),
+    "/healthz": (exchange) => sendText(exchange, 200, "ok\n", always),
+    "/readyz": async (exchange) => sendReadiness(exchange, await parts.ready()),
+    "/metrics": async (exchange) => sendMetrics(exchange, parts.metrics),
+    "/dashboard.json": (exchange) => sendJson(exchange, parts.snapshot()),
+  };
+  return new Map(Object.entries(pages));
 }
 
-function front(exchange: Exchange): void {
+/** Whether a path is one of the proxy's own endpoints. */
+export function isAdminPath(path: string): boolean {
+  return adminPaths.some((own) => own === path);
+}
+
+function frontPage(exchange: Exchange): void {
   const headers = { ...always, vary: "accept" };
   if (!/\btext\/html\b/i.test(exchange.request.headers.accept ?? "")) {
     sendText(

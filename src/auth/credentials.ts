@@ -23,21 +23,30 @@ export interface Credential {
 /** The credential for an origin; undefined where none is configured. */
 export type Credentials = (origin: Origin) => Credential | undefined;
 
+/** A credential of one front: sent to the origins that are asked in its name, and to no others. */
+export type LentCredentials = ReadonlyMap<string, Credential>;
+
+/** A user and password as a credential; RFC 7617. */
+export function credentialOf(id: string, user: string, password: string): Credential {
+  return { id, user, password, basic: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}` };
+}
+
 /**
  * Looks up credentials by exact host; an entry with the port wins. A plain http:// origin needs an entry with its port: anyone can ask for
  * a registry in plain HTTP, and the password would cross the network in clear. Throws CONFIG_INVALID where a host has two.
  */
-export function createCredentials(entries: readonly CredentialEntry[]): Credentials {
+export function createCredentials(entries: readonly CredentialEntry[], lent: LentCredentials = new Map()): Credentials {
   const byHost = new Map<string, Credential>();
   for (const { host, port, user, password } of entries) {
     const id = keyOf(host.toLowerCase(), port);
     if (byHost.has(id)) throw new EntrepotError("CONFIG_INVALID", `AUTH_REGISTRIES has two credentials for ${id}.`);
-    const basic = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
-    byHost.set(id, { id, user, password, basic });
+    byHost.set(id, credentialOf(id, user, password));
   }
-  return (origin) =>
-    byHost.get(keyOf(origin.host, origin.port)) ??
-    (origin.scheme === "https" ? byHost.get(keyOf(origin.host, undefined)) : undefined);
+  return (origin) => {
+    if (origin.as !== undefined) return lent.get(origin.as);
+    const exact = byHost.get(keyOf(origin.host, origin.port));
+    return exact ?? (origin.scheme === "https" ? byHost.get(keyOf(origin.host, undefined)) : undefined);
+  };
 }
 
 function keyOf(host: string, port: number | undefined): string {

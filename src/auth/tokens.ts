@@ -71,8 +71,8 @@ export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
   });
 
   /** The token service's own credential before the registry's: a password goes to whom it was configured for. */
-  const credentialFor = (own: Credential, realm: URL): Credential => {
-    const service = originOfUrl(realm);
+  const credentialFor = (own: Credential, realm: URL, { as }: Origin): Credential => {
+    const service = as === undefined ? originOfUrl(realm) : undefined;
     return (service && credentials(service)) ?? own;
   };
 
@@ -83,7 +83,7 @@ export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
       const service = services.get(origin.name);
       if (service === undefined) return own.basic;
       const asked = scopes.get(scopeKey(origin, scope)) ?? scope;
-      const request = { ...service, scope: asked, credential: credentialFor(own, service.realm) };
+      const request = { ...service, scope: asked, credential: credentialFor(own, service.realm, origin) };
       try {
         const token = await cache.obtain(request, signal);
         return token === undefined ? own.basic : `Bearer ${token}`;
@@ -109,7 +109,7 @@ export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
       const service = serviceOf(bearer, origin, options);
       if (service === undefined) return undefined;
       // A registry that was redirected to names any realm it likes: it gets no token that the realm's credential stands behind.
-      const credential = own && !anonymous ? credentialFor(own, service.realm) : own;
+      const credential = own && !anonymous ? credentialFor(own, service.realm, origin) : own;
       const asked = bearer.parameters["scope"] ?? scope;
       const request: TokenRequest = { ...service, scope: asked, credential };
       if (own !== undefined && !anonymous) {

@@ -45,6 +45,8 @@ export interface HandlerNeeds {
 
 export interface Handlers {
   readonly registry: Handler;
+  /** The same, not recorded: for fronts, whose exchanges are recorded as their own. */
+  readonly behindFronts: Handler;
   /** Undefined while an inspector is to see every exchange. */
   readonly hot: HotLook | undefined;
   readonly forward: Handler;
@@ -113,6 +115,7 @@ export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
     const { seenClient } = inspectors;
     return observed(seenClient === undefined ? handler : inspected(handler, seenClient), record);
   };
+  const behindFronts = createRegistryHandler(parts);
   const isSeen = inspectors.seenClient !== undefined;
   return {
     hot: isSeen
@@ -124,7 +127,8 @@ export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
           admits: (ask, request) => access.admitsNow(ask.headers, ask.origin, request),
           isFresh: (known, ttl) => judge(config, known, ttl, clock.now()) === "fresh",
         }),
-    registry: watched(createRegistryHandler(parts)),
+    registry: watched(behindFronts),
+    behindFronts,
     forward: watched(createForwardHandler(parts)),
     own: watched,
   };

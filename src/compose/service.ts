@@ -12,9 +12,11 @@ import { createRecorder } from "../observe/record.ts";
 import type { Trace } from "../observe/trace.ts";
 import { compilePolicy } from "../policy/policy.ts";
 import { createAccess, openIdentities } from "./access.ts";
+import { isAdminPath } from "../admin/routes.ts";
 import { createAdminHandler } from "./admin.ts";
 import { openCache } from "./cache.ts";
 import { createCoalesce } from "./coalesce.ts";
+import { createFronts } from "./fronts.ts";
 import { createGuard } from "./guard.ts";
 import { createHandlers } from "./handlers.ts";
 import { createInspectors } from "./inspectors.ts";
@@ -70,6 +72,19 @@ export async function compose(config: Config, { log, version, clock = systemCloc
   const { fetch, access, offline } = createAccess(config, needs);
   const record = createRecorder(log, [metrics.observe, recent.add, handshakeCounter(metrics)]);
   const handlers = createHandlers(config, { ...needs, fetch, access, offline, record, inspectors });
+  const admin = createAdminHandler({
+    config,
+    version,
+    clock,
+    authority,
+    policy,
+    cache,
+    metrics,
+    recent,
+    listener: () => listener,
+  });
+  const frontNeeds = { policy, registry: handlers.behindFronts, isOwnPath: isAdminPath };
+  const fronts = createFronts(config, frontNeeds, admin);
   const listener = createListener(listenerOptions(config, clock), {
     ...policy,
     contextFor: leaves.contextFor,
@@ -78,19 +93,7 @@ export async function compose(config: Config, { log, version, clock = systemCloc
     registry: handlers.registry,
     ...(handlers.hot !== undefined && { hot: handlers.hot }),
     forward: handlers.forward,
-    own: handlers.own(
-      createAdminHandler({
-        config,
-        version,
-        clock,
-        authority,
-        policy,
-        cache,
-        metrics,
-        recent,
-        listener: () => listener,
-      }),
-    ),
+    own: handlers.own(fronts),
     record,
     log,
   });

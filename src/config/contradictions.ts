@@ -1,4 +1,6 @@
 import { authority } from "./credentials.ts";
+import { frontConflicts } from "./front-claims.ts";
+import { frontsOf } from "./front-entries.ts";
 import type { Config, OptionName } from "./schema.ts";
 
 /** What was read so far: an option that could not be read is missing. */
@@ -16,6 +18,7 @@ export function contradictions(config: PartialConfig, nameOf: NameOf): string[] 
     ...sameDelimiters(config, nameOf),
     ...twoCredentials(config, nameOf),
     ...twoTargets(config, nameOf),
+    ...frontConflicts(frontsOf(config)).map((problem) => `${nameOf("fronts")}: ${problem}`),
   ];
 }
 

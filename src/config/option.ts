@@ -4,6 +4,7 @@ export const groups = [
   "General",
   "Listening",
   "Registries",
+  "Fronts",
   "Cache",
   "Manifest cache",
   "Push",

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { EntrepotError } from "../core/errors.ts";
 import { durationGrammar, formatDuration, parseDuration, parseSize, sizeGrammar } from "../core/units.ts";
+import { type Origin, originOfUrl } from "../core/origin.ts";
 import { type Kind, no, plainText, quote, single } from "./kind.ts";
 import { compileTagPattern } from "./pcre.ts";
 
@@ -99,6 +100,21 @@ export const tagPattern: Kind<RegExp> = single({
       return no(`${quote(text)} is not accepted, ${error.message}`);
     }
   },
+});
+
+/** Scheme and authority of a registry: what stands before /v2/ is its own. */
+export const registryUrl: Kind<Origin> = single({
+  placeholder: "URL",
+  expects:
+    "the https:// or http:// URL of a registry, without a path, such as https://registry-1.docker.io; without a scheme it is https",
+  parse: (text) => {
+    const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`;
+    if (!URL.canParse(full)) return undefined;
+    const url = new URL(full);
+    if (url.username !== "" || url.password !== "") return no("its value (not shown) holds a user or password");
+    return url.pathname === "/" && url.search === "" && url.hash === "" ? originOfUrl(url) : undefined;
+  },
+  show: ({ scheme, authority }) => `${scheme}://${authority}`,
 });
 
 /** An address of a proxy, with or without a user. Nothing of one that is refused is repeated: it may hold a password. */

@@ -1,5 +1,7 @@
 import { addressRanges, hostMap, hostRules, listenHosts, port, ports, targetRules } from "./addresses.ts";
 import { credentials, upstreamSettings } from "./credentials.ts";
+import { mirrorOptions, mirrorSwitch } from "./front-mirror.ts";
+import { fronts } from "./fronts.ts";
 import { type Option, option } from "./option.ts";
 import { prefetch } from "./prefetch.ts";
 import {
@@ -99,6 +101,16 @@ export const options = {
     from: "file",
     default: "",
     help: "Registries that speak plain HTTP, or whose certificate is not to be checked.",
+  }),
+
+  ...mirrorSwitch,
+  ...mirrorOptions,
+  fronts: option({
+    group: "Fronts",
+    kind: fronts,
+    from: "file",
+    default: "",
+    help: "Any number of further fronts, told apart by their hosts; each has the options of its kind under their file keys.",
   }),
 
   cacheDir: option({

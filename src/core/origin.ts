@@ -9,6 +9,8 @@ export interface Origin {
    * `http://registry.test`. The default port of the scheme is left out.
    */
   readonly name: string;
+  /** Whose credential is sent to it, where that is not the one configured for the host: what is known of it is then known for them alone. */
+  readonly as: string | undefined;
   /** What goes into a Host header: the host, bracketed where it is an IPv6 address, and a port that is not the default. */
   readonly authority: string;
 }
@@ -44,17 +46,18 @@ function canonicalHost(text: string): string | undefined {
   return hasEmptyLabel ? undefined : host;
 }
 
-export function makeOrigin(scheme: "https" | "http", host: string, port?: number): Origin {
+/** `as`: a word without blanks, in whose name the origin is asked; it becomes a part of the name. */
+export function makeOrigin(scheme: "https" | "http", host: string, port?: number, as?: string): Origin {
   const number = port ?? defaultPorts[scheme];
   const bracketed = host.includes(":") ? `[${host}]` : host;
   const authority = number === defaultPorts[scheme] ? bracketed : `${bracketed}:${number}`;
-  return {
-    scheme,
-    host,
-    port: number,
-    authority,
-    name: scheme === "https" ? authority : `http://${authority}`,
-  };
+  const name = scheme === "https" ? authority : `http://${authority}`;
+  return { scheme, host, port: number, authority, name: as === undefined ? name : `${name} as ${as}`, as };
+}
+
+/** Scheme, host and port: the same server, in whoever's name. */
+export function isSameServer(one: Origin, other: Origin): boolean {
+  return one.scheme === other.scheme && one.authority === other.authority;
 }
 
 /** The origin of an absolute URL, or undefined where its scheme is neither http nor https. */

@@ -84,7 +84,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     const served = trace.bytes ?? 0;
     const hit = hitStatuses.has(cache);
     const miss = missStatuses.has(cache);
-    const row = tally.row(trace.door, kind, cache, statusClass(trace.status));
+    const row = tally.row(trace.door, trace.front ?? "", kind, cache, statusClass(trace.status));
     row.exchanges += 1;
     row.served += served;
     if (trace.received !== undefined && trace.received > 0) meters.received.inc(trace.received);

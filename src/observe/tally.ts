@@ -3,6 +3,8 @@ import { Counter, Histogram, type Registry } from "prom-client";
 /** Exchanges of one kind since the start. */
 export interface TallyRow {
   readonly door: string;
+  /** Empty for what came through none. */
+  readonly front: string;
   readonly kind: string;
   readonly cache: string;
   readonly status: string;
@@ -26,12 +28,12 @@ export class Tally {
   readonly #rows = new Map<string, TallyRow>();
 
   /** The names are ours and few, so there is an end to the rows. */
-  row(door: string, kind: string, cache: string, status: string): TallyRow {
-    const key = `${door}|${kind}|${cache}|${status}`;
+  row(door: string, front: string, kind: string, cache: string, status: string): TallyRow {
+    const key = `${door}|${front}|${kind}|${cache}|${status}`;
     let row = this.#rows.get(key);
     if (row === undefined) {
       const times = Array.from({ length: firstByteSeconds.length + 1 }, () => 0);
-      row = { door, kind, cache, status, exchanges: 0, served: 0, seconds: 0, times };
+      row = { door, front, kind, cache, status, exchanges: 0, served: 0, seconds: 0, times };
       this.#rows.set(key, row);
     }
     return row;
@@ -44,12 +46,12 @@ export class Tally {
     const requests = new Counter({
       name: "entrepot_requests_total",
       help: "Exchanges with clients that have ended.",
-      labelNames: ["door", "kind", "cache", "status"],
+      labelNames: ["door", "front", "kind", "cache", "status"],
       registers,
       collect: () => {
         requests.reset();
-        for (const { door, kind, cache, status, exchanges } of rows()) {
-          requests.inc({ door, kind, cache, status }, exchanges);
+        for (const { door, front, kind, cache, status, exchanges } of rows()) {
+          requests.inc({ door, front, kind, cache, status }, exchanges);
         }
       },
     });

@@ -18,6 +18,8 @@ export interface Trace {
   /** The client's own address, as the socket has it. */
   client: string;
   method: string;
+  /** Name of the front that it came through. */
+  front?: string;
   /** Name of the origin; for a tunnel the target. */
   origin?: string;
   /** Without its query. */

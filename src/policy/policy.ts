@@ -20,7 +20,8 @@ export interface Policy {
   admitsClient(address: string): boolean;
   forbidsTarget(host: string, port: number): boolean;
   forbidsAddress(address: string): boolean;
-  decide(method: string, request: RegistryRequest): Decision;
+  /** `allowPush`: in place of ALLOW_PUSH, for the front that a request came through. */
+  decide(method: string, request: RegistryRequest, allowPush?: boolean): Decision;
 }
 
 export function compilePolicy(options: PolicyOptions): Policy {
@@ -34,6 +35,7 @@ export function compilePolicy(options: PolicyOptions): Policy {
     admitsClient: admits,
     forbidsTarget: targets.forbidsTarget,
     forbidsAddress: targets.forbidsAddress,
-    decide: (method, request) => decide(options, method, request),
+    decide: (method, request, allowPush = options.allowPush) =>
+      decide(allowPush === options.allowPush ? options : { ...options, allowPush }, method, request),
   };
 }

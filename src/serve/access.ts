@@ -99,7 +99,7 @@ export class Access {
     request: PullRequest,
     { size, stated = false }: AdmitOptions = {},
   ): Promise<Admission> {
-    const question = questionOf(this.#parts, exchange.request.headers, origin, request);
+    const question = questionOf(this.#parts, exchange.headers, origin, request);
     const facts = await this.#factsOf(question);
     if (decideAccess(facts) === "serve" && !stated) return { stated: undefined };
     const led = await this.#led(question.key, exchange.signal);
@@ -136,7 +136,7 @@ export class Access {
 
   /** Whether held content, a stale tag above all, may be served to this requester while the upstream cannot be asked. Asks nobody. */
   async admitsInOutage(exchange: Exchange, origin: Origin, request: PullRequest): Promise<boolean> {
-    const facts = await this.#factsOf(questionOf(this.#parts, exchange.request.headers, origin, request));
+    const facts = await this.#factsOf(questionOf(this.#parts, exchange.headers, origin, request));
     return decideInOutage(facts, this.#parts.staleIfError);
   }
 
@@ -151,7 +151,7 @@ export class Access {
     response: Pick<UpstreamResponse, "status" | "headers" | "injected">,
     digest?: Digest,
   ): Promise<void> {
-    await this.#learn(questionOf(this.#parts, exchange.request.headers, origin, request), response, digest);
+    await this.#learn(questionOf(this.#parts, exchange.headers, origin, request), response, digest);
   }
 
   /** A digest that was fetched from a repository, once its bytes are proven. Never rejects. */
@@ -169,7 +169,7 @@ export class Access {
    * instead of asking himself.
    */
   leading(exchange: Exchange, origin: Origin, request: PullRequest, head: Promise<unknown>): void {
-    const { key } = questionOf(this.#parts, exchange.request.headers, origin, request);
+    const { key } = questionOf(this.#parts, exchange.headers, origin, request);
     this.#leaders.set(key, head);
     const forget = (): void => {
       if (this.#leaders.get(key) === head) this.#leaders.delete(key);

@@ -46,7 +46,7 @@ export interface Ask {
 
 /** The request to an upstream for content that is to be cached: the client's fields, but whole and unencoded. */
 export function askForContent(exchange: Exchange, ask: Ask): UpstreamRequest {
-  const headers = endToEnd(exchange.request.headers);
+  const headers = endToEnd(exchange.headers);
   for (const name of notForwarded) delete headers[name];
   return {
     origin: ask.origin,
@@ -54,7 +54,8 @@ export function askForContent(exchange: Exchange, ask: Ask): UpstreamRequest {
     path: ask.path ?? exchange.arrival.target,
     // The digest is over what is sent: an encoded body would hash to something else.
     headers: { ...headers, ...ask.headers, "accept-encoding": "identity" },
-    authorization: exchange.request.headers.authorization,
+    authorization: exchange.headers.authorization,
+    anonymously: exchange.anonymously,
     scope: pullScope(ask.request),
     redirects: ask.redirects ?? "follow",
     signal: ask.signal,
@@ -63,15 +64,16 @@ export function askForContent(exchange: Exchange, ask: Ask): UpstreamRequest {
 
 /** The request to an upstream for what is not cached: all the client's end-to-end fields as they are. */
 export function askAsIs(exchange: Exchange, ask: Ask): UpstreamRequest {
-  const headers = endToEnd(exchange.request.headers);
+  const headers = endToEnd(exchange.headers);
   for (const name of ["host", "authorization", "expect"]) delete headers[name];
   return {
     origin: ask.origin,
     method: ask.method ?? exchange.request.method ?? "GET",
     path: ask.path ?? exchange.arrival.target,
     headers: { ...headers, ...ask.headers },
-    authorization: exchange.request.headers.authorization,
+    authorization: exchange.headers.authorization,
     inject: ask.inject ?? true,
+    anonymously: exchange.anonymously,
     scope: ask.scope ?? pullScope(ask.request),
     redirects: ask.redirects ?? "pass",
     signal: ask.signal,

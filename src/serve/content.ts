@@ -195,7 +195,7 @@ export class Content {
     type: CacheType,
   ): Promise<void> {
     const headers = contentHeaders(exchange, content, status, type);
-    const plan: Plan = planAnswer(exchange.request.headers, etagOf(content.digest), body.size);
+    const plan: Plan = planAnswer(exchange.headers, etagOf(content.digest), body.size);
     if (plan.status === 304 || plan.status === 416) {
       body.close();
       if (plan.status === 416) headers["content-range"] = `bytes */${body.size}`;
@@ -218,7 +218,7 @@ export class Content {
     type: CacheType,
   ): void {
     const headers = contentHeaders(exchange, content, status, type);
-    const plan = planAnswer(exchange.request.headers, etagOf(content.digest), content.size);
+    const plan = planAnswer(exchange.headers, etagOf(content.digest), content.size);
     if (plan.status === 304) {
       sendHead(exchange, 304, headers);
       return;
@@ -272,7 +272,7 @@ export class Content {
 
   /** The leader is given what its own request was answered; a follower only where it would have sent the same. */
   #passRefusal(exchange: Exchange, refusal: Refusal, leading: boolean, type: CacheType): boolean {
-    if (!leading && refusal.identity !== identityOf(exchange.request.headers).text) return false;
+    if (!leading && refusal.identity !== identityOf(exchange.headers).text) return false;
     sendRefusal(exchange, refusal, cacheHeaders(exchange, "MISS", type));
     return true;
   }
@@ -294,7 +294,7 @@ export class Content {
     // That it belongs there is the registry's word, as it is in the answer to a HEAD, whatever becomes of the bytes.
     await access.learn(exchange, origin, request, response, given ? request.digest : undefined);
     if (given) return sourceOf(response);
-    if (offset === 0) throw await refusalOf(response, identityOf(exchange.request.headers).text);
+    if (offset === 0) throw await refusalOf(response, identityOf(exchange.headers).text);
     response.body.destroy();
     const problem = `The registry answered ${response.status} when asked for the rest of a blob.`;
     // RFC 9110 §15.5.17: it has no such byte, so that what it has is shorter than it said. The others may pass.

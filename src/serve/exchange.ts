@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Origin } from "../core/origin.ts";
 import type { Trace } from "../observe/trace.ts";
+import type { View } from "./view.ts";
 
 /** How a request came in; `listen` knows. */
 export interface Arrival {
@@ -13,11 +14,29 @@ export interface Arrival {
   readonly client: string;
 }
 
+/** What a front makes of a request before it goes on as one to a registry. */
+export interface Passage {
+  /** Name of the front: a label in log and metrics. */
+  readonly front: string;
+  readonly origin: Origin;
+  /** Path and query at the origin. */
+  readonly target: string;
+  /** In place of the client's; its Authorization above all. */
+  readonly headers?: IncomingHttpHeaders;
+  /** Undefined: answers are seen as they are. */
+  readonly view?: View;
+  /** Whether pushes and deletions pass, in place of ALLOW_PUSH. */
+  readonly allowPush?: boolean;
+  /** Whether a registry's challenge is answered with an anonymous token of ours where the client sent no Authorization and we hold none. */
+  readonly anonymously?: boolean;
+}
+
 /** One request and its response. */
 export class Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly arrival: Arrival;
+  #arrival: Arrival;
+  #passage: Passage | undefined;
   readonly trace: Trace;
   /** performance.now() at the request's head. */
   readonly started = performance.now();
@@ -28,7 +47,7 @@ export class Exchange {
   constructor(request: IncomingMessage, response: ServerResponse, arrival: Arrival) {
     this.request = request;
     this.response = response;
-    this.arrival = arrival;
+    this.#arrival = arrival;
     const query = arrival.target.indexOf("?");
     this.trace = {
       door: arrival.door,
@@ -42,6 +61,36 @@ export class Exchange {
       if (this.isGone) this.#gone?.abort();
       for (const end of this.#ends) end();
     });
+  }
+
+  get arrival(): Arrival {
+    return this.#arrival;
+  }
+
+  /** The request's fields, as far as the registry and the cache are to know them. */
+  get headers(): IncomingHttpHeaders {
+    return this.#passage?.headers ?? this.request.headers;
+  }
+
+  /** How the client is to see the answer. */
+  get view(): View | undefined {
+    return this.#passage?.view;
+  }
+
+  get allowPush(): boolean | undefined {
+    return this.#passage?.allowPush;
+  }
+
+  get anonymously(): boolean {
+    return this.#passage?.anonymously === true;
+  }
+
+  /** Turns a request to a front into one to a registry. The log keeps the path that the client asked for. */
+  enter(passage: Passage): void {
+    this.#passage = passage;
+    this.#arrival = { ...this.#arrival, origin: passage.origin, target: passage.target };
+    this.trace.front = passage.front;
+    this.trace.origin = passage.origin.name;
   }
 
   /** Calls back when the response is over, whatever became of it. One listener serves all who wait for that. */

@@ -69,7 +69,7 @@ export class Offline {
 
   async #ping(exchange: Exchange, origin: Origin, request: RegistryRequest): Promise<void> {
     const { shapes, own } = this.#parts;
-    const { authorization, text } = identityOf(exchange.request.headers);
+    const { authorization, text } = identityOf(exchange.headers);
     const isOwn = authorization !== undefined && own.isOwn(authorization);
     // A credential that nobody can check is not confirmed: `docker login` believes a 200.
     const kept = text === undefined || isOwn ? await shapes.get(pingKey(origin)) : undefined;
@@ -219,8 +219,8 @@ function asksToPull(target: string): boolean {
     .some((scope) => /^repository(?:\([^)]*\))?:.*:.*\bpull\b/.test(scope));
 }
 
-function pathOf(exchange: Exchange): string {
-  return exchange.trace.path ?? "";
+function pathOf({ arrival: { target } }: Exchange): string {
+  return target.split("?", 1)[0] ?? target;
 }
 
 function pingKey(origin: Origin): string {

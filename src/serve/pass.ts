@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import { EntrepotError } from "../core/errors.ts";
 import { endToEnd, first } from "../core/headers.ts";
 import type { Origin } from "../core/origin.ts";
 import type { RegistryRequest } from "../core/request.ts";
@@ -6,7 +7,9 @@ import type { Fetch, UpstreamResponse } from "../upstream/types.ts";
 import { askAsIs, noteUpstream } from "./ask.ts";
 import { cacheHeaders } from "./content-headers.ts";
 import type { Exchange } from "./exchange.ts";
-import { type ResponseHeaders, sendHead, sendStream } from "./write.ts";
+import { readUpTo } from "./refusal.ts";
+import { isViewed, largestViewed, viewedBody } from "./view.ts";
+import { type ResponseHeaders, sendBytes, sendHead, sendStream } from "./write.ts";
 
 export interface PassParts {
   readonly fetch: Fetch;
@@ -37,7 +40,7 @@ export async function forward(parts: PassParts, exchange: Exchange, origin: Orig
       request: { kind: "other" },
       signal: exchange.signal,
       inject: false,
-      headers: { via: appendVia(first(exchange.request.headers.via)) },
+      headers: { via: appendVia(first(exchange.headers.via)) },
       ...(body && { body }),
     }),
   );
@@ -54,7 +57,7 @@ function appendVia(received: string | undefined): string {
 export function requestBody(exchange: Exchange): Readable | undefined {
   if (!exchange.hasBody) return undefined;
   // A client that asked first is told to go on now that there is somebody to take it (RFC 9110 §10.1.1).
-  if (exchange.request.headers.expect?.toLowerCase() === "100-continue") exchange.response.writeContinue();
+  if (exchange.headers.expect?.toLowerCase() === "100-continue") exchange.response.writeContinue();
   // Listening for data makes a stream flow, and what comes before whoever reads it is there would be lost.
   exchange.request.pause();
   exchange.request.on("data", (chunk: Buffer) => {
@@ -73,6 +76,18 @@ export async function sendResponse(
   if (exchange.request.method === "HEAD" || response.status === 204 || response.status === 304) {
     response.body.resume();
     sendHead(exchange, response.status, headers);
+    return;
+  }
+  const { kind } = exchange.trace;
+  if (isViewed(exchange.view, kind, response.status) && response.headers["content-encoding"] === undefined) {
+    const bytes = await readUpTo(response, largestViewed);
+    if (bytes.length === largestViewed)
+      throw new EntrepotError(
+        "UPSTREAM_PROTOCOL",
+        "The registry's list is too long to be shown here; ask for a page with n=.",
+      );
+    delete headers["content-length"];
+    sendBytes(exchange, response.status, headers, viewedBody(exchange.view, kind, response.status, bytes));
     return;
   }
   await sendStream(exchange, response.status, headers, response.body);

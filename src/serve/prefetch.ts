@@ -56,7 +56,7 @@ export class Prefetcher {
     if (this.#jobs.length >= mostWaiting) return;
     const rest = nextContent(manifest, this.#parts.platforms);
     if (rest.length === 0) return;
-    const { authorization } = exchange.request.headers;
+    const { authorization } = exchange.headers;
     const now = this.#parts.clock.now();
     const end = authorization === undefined ? undefined : expiryOf(authorization);
     const job = { exchange, origin, repository, rest, until: Math.min(end ?? Infinity, now + shortest) };

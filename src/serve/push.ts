@@ -98,7 +98,7 @@ const withoutCredentials =
 
 /** A client that reads with our credential never saw a challenge, so it sends none of its own and cannot know why it is refused. */
 function wouldHelp(parts: PushParts, exchange: Exchange, origin: Origin): boolean {
-  return !parts.injectOnPush && exchange.request.headers.authorization === undefined && parts.holdsCredential(origin);
+  return !parts.injectOnPush && exchange.headers.authorization === undefined && parts.holdsCredential(origin);
 }
 
 /** What a manifest's PUT or DELETE changed is not served from the cache any more. */

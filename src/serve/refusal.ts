@@ -1,6 +1,7 @@
 import { endToEnd } from "../core/headers.ts";
 import type { UpstreamResponse } from "../upstream/types.ts";
 import type { Exchange } from "./exchange.ts";
+import { isViewed, viewedBody } from "./view.ts";
 import { type ResponseHeaders, sendBytes, sendHead } from "./write.ts";
 
 /** No registry's error body is larger; what is beyond is cut. Bytes. */
@@ -74,5 +75,10 @@ export function sendRefusal(exchange: Exchange, refusal: Refusal, headers: Respo
     return;
   }
   delete passed["content-length"];
-  sendBytes(exchange, refusal.status, passed, refusal.body);
+  const { view } = exchange;
+  const { kind } = exchange.trace;
+  const body = isViewed(view, kind, refusal.status)
+    ? viewedBody(view, kind, refusal.status, refusal.body)
+    : refusal.body;
+  sendBytes(exchange, refusal.status, passed, body);
 }

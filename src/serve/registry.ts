@@ -13,7 +13,8 @@ import type { Tags } from "./tag.ts";
 import { sendError } from "./write.ts";
 
 export interface RegistryParts extends PushParts {
-  readonly decide: (method: string, request: RegistryRequest) => Decision;
+  /** `allowPush`: of the front that the request came through. */
+  readonly decide: (method: string, request: RegistryRequest, allowPush?: boolean) => Decision;
   readonly content: Content;
   readonly tags: Tags;
   readonly offline: Offline;
@@ -26,7 +27,7 @@ export function createRegistryHandler(parts: RegistryParts): Handler {
     guarded(parts.log, exchange, async (origin) => {
       const request = parseRegistryRequest(exchange.arrival.target);
       noteRequest(exchange, request);
-      const decision = parts.decide(exchange.trace.method, request);
+      const decision = parts.decide(exchange.trace.method, request, exchange.allowPush);
       switch (decision.action) {
         case "refuse":
           sendError(exchange, decision.error, allowHeader(decision.error));

@@ -65,7 +65,7 @@ export class Tags {
     const { tags, judge, refusals } = this.#parts;
     const name: TagName = { origin, repository: request.repository, tag: request.tag };
     const pull: TagPull = { exchange, origin, request, name, tier };
-    const known = await tags.get(name, exchange.request.headers.accept);
+    const known = await tags.get(name, exchange.headers.accept);
     const verdict = judge(known, tier.ttl);
     try {
       if (known !== undefined && verdict === "fresh" && (await this.#answerAdmitted(pull, known, "HIT"))) return;
@@ -112,7 +112,7 @@ export class Tags {
   /** What there is to serve where the registry cannot be asked; one that is held before one that is only known. */
   async #standIn({ exchange, origin, name, tier }: TagPull): Promise<CacheRecord | undefined> {
     const { tags, mayServeStale } = this.#parts;
-    const known = await tags.inOutage(name, exchange.request.headers.accept);
+    const known = await tags.inOutage(name, exchange.headers.accept);
     const good = known.filter((record) => mayServeStale(record, tier.ttl));
     for (const record of good) if (await this.#isHeld(origin, record)) return record;
     return exchange.request.method === "HEAD" ? good[0] : undefined;
@@ -171,7 +171,7 @@ export class Tags {
   /** HEAD upstream: free of Docker Hub's pull quota. */
   #head(pull: TagPull, limit: AbortSignal, milliseconds: number | undefined): Promise<Resolved> {
     const { exchange, name, origin } = pull;
-    const { accept } = exchange.request.headers;
+    const { accept } = exchange.headers;
     return this.#parts.coalesce(workKey("HEAD", pull), limit, async (whole) => {
       const response = await withPatience({ host: origin.host, signal: whole, milliseconds }, systemAlarm, (signal) =>
         this.#parts.fetch(askForContent(exchange, { ...pull, signal, method: "HEAD" })),
@@ -191,7 +191,7 @@ export class Tags {
   /** GET upstream; conditional where a body is held (RFC 9110 §13.1.2: registries use the quoted digest as the ETag). */
   #get(pull: TagPull, held: CacheRecord | undefined): Promise<Extract<Resolved, { record: CacheRecord }>> {
     const { exchange, origin, name } = pull;
-    const { accept } = exchange.request.headers;
+    const { accept } = exchange.headers;
     const { fetch, store, records, tags, clock, access } = this.#parts;
     return this.#parts.coalesce(workKey("GET", pull), exchange.signal, async (signal) => {
       const headers: Record<string, string> = held === undefined ? {} : { "if-none-match": etagOf(held.digest) };

@@ -14,7 +14,8 @@ function begin(exchange: Exchange, status: number, headers: ResponseHeaders): vo
   exchange.trace.firstByte = performance.now() - exchange.started;
   // RFC 9112 §9.3: the rest of the body would have to be read before the next request, and nobody does.
   if (exchange.hasMoreBody) exchange.response.shouldKeepAlive = false;
-  exchange.response.writeHead(status, headers as Record<string, string | string[] | number>);
+  const seen = exchange.view?.fields(status, headers) ?? headers;
+  exchange.response.writeHead(status, seen as Record<string, string | string[] | number>);
 }
 
 /** A short answer from memory, in one write. A HEAD gets the same head without the body. */

@@ -118,15 +118,17 @@ async function answerChallenge(
   const { origin } = leg.place;
   const challenge = message.headers["www-authenticate"];
   if (message.statusCode !== 401 || challenge === undefined || request.body !== undefined) return undefined;
-  // At its own origin the requester does its own exchange, unless it is our credential that was asked for more.
-  if ((!leg.strayed && !leg.injected) || asked.has(origin.name)) return undefined;
+  // At its own origin the requester does its own exchange, unless it is our credential that was asked for more, or it knows of no origin.
+  const nobodys =
+    request.anonymously === true && request.inject !== false && request.authorization === undefined && !leg.injected;
+  if ((!leg.strayed && !leg.injected && !nobodys) || asked.has(origin.name)) return undefined;
   asked.add(origin.name);
   return authorizer.answer({
     origin,
     challenge,
     // The scope at another registry is for that one to say.
     scope: leg.strayed ? undefined : request.scope,
-    anonymous: leg.strayed,
+    anonymous: leg.strayed || nobodys,
     refused: leg.authorization,
     signal: request.signal,
   });

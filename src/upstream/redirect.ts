@@ -1,5 +1,5 @@
 import { EntrepotError } from "../core/errors.ts";
-import { type Origin, defaultPorts, originOfUrl } from "../core/origin.ts";
+import { type Origin, defaultPorts, isSameServer, originOfUrl } from "../core/origin.ts";
 
 /** Decides where a redirect leads; no I/O. RFC 9110 §15.4. */
 
@@ -34,7 +34,9 @@ export function nextPlace(
   if (url === undefined || named === undefined) {
     throw refusal(`${from.origin.host} redirects to something that is no HTTP address.`);
   }
-  const origin = isPlain(from.origin) ? ownName(named, from.origin) : named;
+  const spelt = isPlain(from.origin) ? ownName(named, from.origin) : named;
+  // Whoever is asked in somebody's name redirects within it.
+  const origin = isSameServer(spelt, from.origin) ? from.origin : spelt;
   if (origin.scheme === "http" && from.origin.scheme === "https" && !isPlain(start)) {
     throw refusal(`${from.origin.host} redirects from https to plain http on ${origin.host}, which is not followed.`);
   }

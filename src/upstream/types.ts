@@ -17,6 +17,11 @@ export interface UpstreamRequest {
   readonly authorization: string | undefined;
   /** Whether a credential of ours may be sent where the requester sent none; true unless said otherwise. A push says otherwise. */
   readonly inject?: boolean;
+  /**
+   * Whether a challenge of the origin's own is answered with an anonymous token, where neither the requester sent an Authorization nor we hold one:
+   * for requesters that do not know which registry they ask.
+   */
+  readonly anonymously?: boolean;
   /** The scope that a token for this request needs, e.g. `repository:library/app:pull`; undefined where none is. */
   readonly scope: string | undefined;
   /** Streamed. A request with a body is sent once: neither redirected nor repeated after a challenge. */

@@ -99,7 +99,7 @@ t.test("the numbers move with what is served", async (t) => {
     return found === undefined ? 0 : Number(found.slice(line.length + 1));
   };
   const requests = (cache: string): string =>
-    `entrepot_requests_total{door="connect",kind="blob",cache="${cache}",status="2xx"}`;
+    `entrepot_requests_total{door="connect",front="",kind="blob",cache="${cache}",status="2xx"}`;
   const blob = registry.blob("library/app", uniqueBytes(40_000));
   const path = `/v2/library/app/blobs/${blob.digest}`;
   t.equal(await sample(requests("MISS")), 0);
@@ -134,7 +134,7 @@ t.test("a proxy whose CA has expired is not ready, and still well", async (t) =>
 });
 
 t.test("a registry's paths are not ours, and ours are not a registry's", async (t) => {
-  const { registry, proxy, client } = await stage(t);
+  const { registry, proxy, client } = await stage(t, { env: { MIRROR: "false" } });
   t.equal((await client.request("/metrics")).status, 404);
   t.equal(registry.count({ path: "/metrics" }), 1, "what is asked of a registry goes to it");
   const raw = await openRaw(proxy.port);

@@ -1,5 +1,5 @@
 import t from "tap";
-import { createCredentials } from "../../../src/auth/credentials.ts";
+import { createCredentials, credentialOf } from "../../../src/auth/credentials.ts";
 import { makeOrigin } from "../../../src/core/origin.ts";
 
 const entry = { user: "me", password: "a:b" };
@@ -58,4 +58,15 @@ t.test("two credentials for one host stop the start, neither is shown", async (t
     t.match(error, { code: "CONFIG_INVALID", message: /registry\.test/ });
     t.notMatch(String(error), "hidden");
   }
+});
+
+t.test("a front's credential is for what is asked in its name alone, which gets no other", async (t) => {
+  const own = credentialOf("front", "robot", "lent");
+  const credentials = createCredentials(
+    [{ host: "quay.io", user: "alice", password: "own" }],
+    new Map([["front", own]]),
+  );
+  t.equal(credentials(makeOrigin("https", "quay.io", undefined, "front")), own);
+  t.equal(credentials(makeOrigin("https", "quay.io", undefined, "other")), undefined);
+  t.match(credentials(makeOrigin("https", "quay.io")), { user: "alice" });
 });

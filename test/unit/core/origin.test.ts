@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import t from "tap";
-import { makeOrigin, originOfUrl, parseHostPort } from "../../../src/core/origin.ts";
+import { isSameServer, makeOrigin, originOfUrl, parseHostPort } from "../../../src/core/origin.ts";
 
 t.test("a host, with or without a port, has one spelling", (t) => {
   const table: [string, string, number | undefined][] = [
@@ -102,4 +102,14 @@ t.test("the origin of a URL", (t) => {
   for (const url of ["ftp://host/", "file:///etc/passwd", "data:,x"])
     t.equal(originOfUrl(new URL(url)), undefined, url);
   t.end();
+});
+
+t.test("an origin that is asked in somebody's name is another one at the same server", async (t) => {
+  const plain = makeOrigin("https", "quay.io");
+  const lent = makeOrigin("https", "quay.io", undefined, "front");
+  t.match(lent, { name: "quay.io as front", authority: "quay.io", as: "front" });
+  t.not(lent.name, plain.name);
+  t.ok(isSameServer(lent, plain));
+  t.notOk(isSameServer(makeOrigin("http", "quay.io", 443), plain));
+  t.notOk(isSameServer(makeOrigin("https", "quay.io", 444), plain));
 });

@@ -22,9 +22,9 @@ t.test("exchanges are counted by door, kind, cache and class of status", async (
   });
   const text = await metrics.text();
   const lines = [
-    'entrepot_requests_total{door="connect",kind="blob",cache="HIT",status="2xx"} 3',
-    'entrepot_requests_total{door="connect",kind="blob",cache="MISS",status="4xx"} 1',
-    'entrepot_requests_total{door="tunnel",kind="tunnel",cache="none",status="none"} 1',
+    'entrepot_requests_total{door="connect",front="",kind="blob",cache="HIT",status="2xx"} 3',
+    'entrepot_requests_total{door="connect",front="",kind="blob",cache="MISS",status="4xx"} 1',
+    'entrepot_requests_total{door="tunnel",front="",kind="tunnel",cache="none",status="none"} 1',
     'entrepot_served_bytes_total{cache="HIT"} 120',
     "entrepot_received_bytes_total 50",
     "entrepot_collapsed_requests_total 1",
