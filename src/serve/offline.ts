@@ -96,7 +96,8 @@ export class Offline {
   }
 
   async #token(exchange: Exchange, origin: Origin, request: RegistryRequest): Promise<void> {
-    const { method = "GET", headers } = exchange.request;
+    const { headers } = exchange;
+    const { method = "GET" } = exchange.request;
     const { target } = exchange.arrival;
     const identified = identityOf(headers).text !== undefined || exchange.hasBody;
     const anonymous = isAnonymousAsk({ method, target, identified });

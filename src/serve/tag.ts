@@ -245,7 +245,7 @@ interface TagPull {
 
 /** Work is shared by those who would get the same answer: with the same Accept and the same credential. */
 function workKey(method: "GET" | "HEAD" | "any", { exchange, name }: TagPull): string {
-  const { headers } = exchange.request;
+  const { headers } = exchange;
   const identity = identityOf(headers).text ?? "";
   return [method, name.origin.name, name.repository, name.tag, acceptKey(headers.accept), identity].join("|");
 }
