@@ -13,7 +13,7 @@ const ranks: Readonly<Record<string, number>> = {
   cache: 2,
   upstream: 2,
   serve: 3,
-  hosted: 3,
+  hosted: 4,
   listen: 4,
   admin: 4,
   front: 4,

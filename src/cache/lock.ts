@@ -10,6 +10,8 @@ export interface LockOptions {
   readonly directory: string;
   /** Workers of one instance share its directory, and this; one of its own unless given. */
   readonly instance?: string;
+  /** What to reject with where process `pid` has it; for a directory that is not the cache's. */
+  readonly inUse?: (pid: number) => EntrepotError;
 }
 
 /** That this instance, and nobody else, keeps the directory in order. */
@@ -34,13 +36,15 @@ export const lockName = "entrepot.lock";
  * Takes the cache directory for this instance. Rejects with CONFIG_INVALID, naming the other's pid, where another one that lives has it.
  * A lock whose process is gone is taken over. A directory that takes no file is not locked: whoever cannot write there does no harm.
  */
-export async function lockDirectory({ directory, instance = randomUUID() }: LockOptions): Promise<DirectoryLock> {
+export async function lockDirectory(options: LockOptions): Promise<DirectoryLock> {
+  const { directory, instance = randomUUID() } = options;
   const path = join(directory, lockName);
+  const refuse = options.inUse ?? ((pid: number) => inUse(path, pid));
   const mine = JSON.stringify({ pid: process.pid, started: await startOf(process.pid), instance });
-  const owned = await take(path, mine, instance);
+  const owned = await take(path, mine, instance, refuse);
   return {
     async renew() {
-      if (owned) await take(path, mine, instance).catch(() => undefined);
+      if (owned) await take(path, mine, instance, refuse).catch(() => undefined);
     },
     release() {
       try {
@@ -53,7 +57,12 @@ export async function lockDirectory({ directory, instance = randomUUID() }: Lock
 }
 
 /** Whether the lock is ours now; false where another worker of the instance has it, or the disk takes none. */
-async function take(path: string, mine: string, instance: string): Promise<boolean> {
+async function take(
+  path: string,
+  mine: string,
+  instance: string,
+  refuse: (pid: number) => EntrepotError,
+): Promise<boolean> {
   for (let round = 0; round < 10; round += 1) {
     const made = await create(path, mine);
     if (made !== "exists") return made === "made";
@@ -61,7 +70,7 @@ async function take(path: string, mine: string, instance: string): Promise<boole
     if (text === undefined) continue;
     const holder = parse(text);
     if (text === mine || holder?.instance === instance) return text === mine;
-    if (holder !== undefined && (await lives(holder))) throw inUse(path, holder.pid);
+    if (holder !== undefined && (await lives(holder))) throw refuse(holder.pid);
     await retire(path, text);
   }
   return false;
@@ -128,7 +137,7 @@ async function lives({ pid, started }: Holder): Promise<boolean> {
 }
 
 /** proc_pid_stat(5), field 22, and the boot that it counts from; undefined where there is no /proc. */
-async function startOf(pid: number): Promise<string | undefined> {
+export async function startOf(pid: number): Promise<string | undefined> {
   const [stat, boot] = await Promise.all([readText(`/proc/${pid}/stat`), readText("/proc/sys/kernel/random/boot_id")]);
   // The name of the program stands in parentheses, and may hold anything.
   const ticks = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];

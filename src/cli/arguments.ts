@@ -2,13 +2,14 @@ import { readFlags } from "../config/flags.ts";
 import { nearest } from "../config/nearest.ts";
 import { EntrepotError } from "../core/errors.ts";
 
-export type Command = "start" | "config" | "ca show" | "verify" | "help" | "version";
+export type Command = "start" | "config" | "ca show" | "verify" | "gc" | "help" | "version";
 
 export const commands: Readonly<Record<Command, string>> = {
   start: "runs the proxy; the same as no command",
   config: "prints every effective value and where it came from",
   "ca show": "prints the CA's certificate, fingerprint and dates",
   verify: "reads the whole cache back and drops what has rotted",
+  gc: "removes what no manifest of the registry refers to",
   help: "prints this; also --help and -h",
   version: "prints the version; also --version and -V",
 };

@@ -27,6 +27,7 @@ export async function run({ argv, env, io }: Invocation): Promise<number> {
     if (command === "config") return (await import("./config.ts")).showConfig(loaded, io.stdout);
     if (command === "start") return await (await import("./start.ts")).start(loaded, io);
     if (command === "verify") return await (await import("./verify.ts")).verify(loaded.config.cacheDir, io);
+    if (command === "gc") return await (await import("./gc.ts")).gc(loaded.config, io);
     const { caDir, caCrtFile, caKeyFile } = loaded.config;
     const { caShow } = await import("./ca.ts");
     const own = caCrtFile !== undefined &&

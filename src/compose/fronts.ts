@@ -13,17 +13,27 @@ export interface FrontNeeds {
   /** Answers for a registry; not recorded, since the whole of a front's exchange is. */
   readonly registry: Handler;
   readonly isOwnPath: (path: string) => boolean;
+  /** The registry of our own; undefined where there is none. */
+  readonly hosted: Handler | undefined;
 }
 
 /** Puts the fronts of the configuration before the proxy's own endpoints. */
 export function createFronts(config: Config, needs: FrontNeeds, own: Handler): Handler {
-  const { policy, isOwnPath } = needs;
+  const { policy, isOwnPath, hosted } = needs;
   const fronts: Front[] = frontsOf(config).map((entry) => ({
     name: entry.name,
     hosts: entry.hosts,
     claims: claimsOf(entry),
     handler: handlerOf(entry, needs),
   }));
+  if (hosted !== undefined) {
+    fronts.push({
+      name: "registry",
+      hosts: [],
+      claims: [{ paths: "registry", endpoints: [], yields: false }],
+      handler: hosted,
+    });
+  }
   return createDispatch({ fronts, own, isOwnPath, isOwnName: policy.isOwnName });
 }
 

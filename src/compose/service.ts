@@ -19,6 +19,7 @@ import { createCoalesce } from "./coalesce.ts";
 import { createFronts } from "./fronts.ts";
 import { createGuard } from "./guard.ts";
 import { createHandlers } from "./handlers.ts";
+import { openRegistry } from "./hosted.ts";
 import { createInspectors } from "./inspectors.ts";
 import { listenerOptions, ownAuthority, policyOptions } from "./options.ts";
 import { openUpstream } from "./upstream.ts";
@@ -49,6 +50,7 @@ export async function compose(config: Config, { log, version, clock = systemCloc
   for (const warning of authority.warnings) log.warn(warning);
   const leaves = createLeafContexts({ authority, clock });
   const cache = await openCache(config, clock, log);
+  const hosted = await openRegistry(config, clock, log);
   const recent = createRecent(clock);
   const metrics = createMetrics({
     version,
@@ -83,7 +85,12 @@ export async function compose(config: Config, { log, version, clock = systemCloc
     recent,
     listener: () => listener,
   });
-  const frontNeeds = { policy, registry: handlers.behindFronts, isOwnPath: isAdminPath };
+  const frontNeeds = {
+    policy,
+    registry: handlers.behindFronts,
+    isOwnPath: isAdminPath,
+    hosted: hosted?.handler,
+  };
   const fronts = createFronts(config, frontNeeds, admin);
   const listener = createListener(listenerOptions(config, clock), {
     ...policy,
@@ -106,6 +113,7 @@ export async function compose(config: Config, { log, version, clock = systemCloc
     async stop(how, limit) {
       await listener.stop(how, limit);
       await inspectors.stop();
+      await hosted?.close();
       cache.close();
       upstream.close();
     },

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { authority } from "./credentials.ts";
 import { frontConflicts } from "./front-claims.ts";
 import { frontsOf } from "./front-entries.ts";
@@ -19,6 +20,7 @@ export function contradictions(config: PartialConfig, nameOf: NameOf): string[] 
     ...twoCredentials(config, nameOf),
     ...twoTargets(config, nameOf),
     ...frontConflicts(frontsOf(config)).map((problem) => `${nameOf("fronts")}: ${problem}`),
+    ...sharedStorage(config, nameOf),
   ];
 }
 
@@ -76,6 +78,20 @@ function twoCredentials(config: PartialConfig, nameOf: NameOf): string[] {
 function twoTargets(config: PartialConfig, nameOf: NameOf): string[] {
   const hosts = (config.hostMap ?? []).map(({ host, port }) => authority(host, port));
   return repeated(hosts).map((host) => `${nameOf("hostMap")}: two entries are for ${host}; each host may have one`);
+}
+
+function sharedStorage(config: PartialConfig, nameOf: NameOf): string[] {
+  const { registryStorage, temporaryRegistryStorage, cacheDir } = config;
+  const problems: string[] = [];
+  if (registryStorage !== undefined && cacheDir !== undefined && resolve(registryStorage) === resolve(cacheDir)) {
+    problems.push(`${nameOf("registryStorage")}: it is ${nameOf("cacheDir")} too; each may be a directory of its own`);
+  }
+  if (registryStorage === undefined && temporaryRegistryStorage !== undefined) {
+    problems.push(
+      `${nameOf("temporaryRegistryStorage")}: it is set without ${nameOf("registryStorage")}; both may be set, or that one alone`,
+    );
+  }
+  return problems;
 }
 
 function repeated(texts: readonly string[]): string[] {

@@ -8,6 +8,7 @@ export const groups = [
   "Cache",
   "Manifest cache",
   "Push",
+  "Registry",
   "Certificates",
   "Way out",
   "Timeouts",

@@ -4,6 +4,7 @@ import { mirrorOptions, mirrorSwitch } from "./front-mirror.ts";
 import { fronts } from "./fronts.ts";
 import { type Option, option } from "./option.ts";
 import { prefetch } from "./prefetch.ts";
+import { registry } from "./registry.ts";
 import {
   boolean,
   choice,
@@ -248,6 +249,8 @@ export const options = {
     default: "false",
     help: "true: what is pushed through is kept as well, once the registry has accepted it, so that the next pull is a hit.",
   }),
+
+  ...registry,
 
   caDir: option({
     group: "Certificates",

@@ -77,7 +77,8 @@ async function guarded(log: Log, exchange: Exchange, answer: (origin: Origin) =>
   }
 }
 
-function noteRequest(exchange: Exchange, request: RegistryRequest): void {
+/** What the request is for, in the trace. */
+export function noteRequest(exchange: Exchange, request: RegistryRequest): void {
   const { trace } = exchange;
   trace.kind = request.kind;
   if ("repository" in request) trace.repository = request.repository;
