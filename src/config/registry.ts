@@ -6,7 +6,7 @@ export const registry = {
   registryStorage: option({
     group: "Registry",
     kind: path,
-    help: "A directory for a registry of our own, which is on when this is set: what is pushed to this address under a name that does not begin with proxy/.",
+    help: "The directory of a registry of your own, which is on when this is set: what is pushed to the proxy's own address, under any name that does not begin with proxy/.",
   }),
   temporaryRegistryStorage: option({
     group: "Registry",

@@ -28,7 +28,7 @@ t.test("a command that is none", async (t) => {
   const cases: [string, RegExp][] = [
     ["confg", /^confg: there is no such command; did you mean config\?$/],
     ["ca", /^ca: there is no such command; did you mean ca show\?$/],
-    ["frobnicate", /it may be start, config, ca show, verify, help, version$/],
+    ["frobnicate", /it may be start, config, ca show, verify, gc, help, version$/],
     // What may be secret is not repeated.
     ["b:user:hunter2", /^there is no such command/],
   ];
