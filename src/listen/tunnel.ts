@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { asEntrepotError, EntrepotError } from "../core/errors.ts";
+import { giveBack } from "../core/give-back.ts";
 import type { Trace } from "../observe/trace.ts";
 import { connectName, established } from "./connect.ts";
 import type { Connection } from "./connection.ts";
@@ -115,11 +116,24 @@ function join(client: Socket, upstream: Socket, head: Buffer, trace: Trace, limi
 function copy(from: Socket, to: Socket, count: (length: number) => void): void {
   // Half-close: the end of one direction is passed on, the other goes on (RFC 9110 §9.3.6 leaves it to the two ends).
   from.allowHalfOpen = true;
+  /** Written, and perhaps not the kernel's yet. */
+  let written: Buffer[] = [];
+  const settle = (): void => {
+    if (to.writableLength > 0) return;
+    for (const chunk of written) giveBack(chunk);
+    written = [];
+  };
   from.on("data", (chunk: Buffer) => {
     count(chunk.length);
-    if (!to.write(chunk)) from.pause();
+    written.push(chunk);
+    const goesOn = to.write(chunk);
+    settle();
+    if (!goesOn) from.pause();
   });
-  to.on("drain", () => from.resume());
+  to.on("drain", () => {
+    settle();
+    from.resume();
+  });
   from.once("end", () => to.end());
   // Destroyed without an end or an error: there is nobody left to write to.
   from.once("close", () => (from.readableEnded ? to.end() : to.destroy()));

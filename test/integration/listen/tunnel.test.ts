@@ -1,3 +1,4 @@
+import { createCipheriv, createHash } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import t, { type Test } from "tap";
@@ -123,6 +124,40 @@ t.test("backpressure reaches the sender: a client that does not read stops the t
   socket.end();
   t.match(await rig.recorded(), { bytes: total });
 });
+
+t.test(
+  "every byte arrives as it was sent, both ways at once, through readers that stand still now and then",
+  async (t) => {
+    const total = 24 * 1024 * 1024;
+    const sums: Promise<string>[] = [];
+    const rig = await startTunnels(t, (socket) => {
+      sums.push(exchange(socket, total));
+    });
+    sums.push(exchange(await dialConnect(rig.port, "site.test:443"), total));
+    const [first, second] = await Promise.all(sums);
+    t.equal(first, second);
+    t.equal(first, createHash("sha256").update(testBytes(total)).digest("hex"));
+    t.match(await rig.recorded(), { bytes: total, received: total });
+  },
+);
+
+/** Bytes of which no two pieces are the same. */
+function testBytes(length: number): Buffer {
+  return createCipheriv("aes-128-ctr", Buffer.alloc(16), Buffer.alloc(16)).update(Buffer.alloc(length));
+}
+
+/** Sends the test's bytes and ends; resolves with the sha256 of what the other side sent. */
+async function exchange(socket: Socket, length: number): Promise<string> {
+  socket.end(testBytes(length));
+  const hash = createHash("sha256");
+  let pieces = 0;
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    pieces += 1;
+    if (pieces % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 3));
+  }
+  return hash.digest("hex");
+}
 
 t.test("a broken side ends the other", async (t) => {
   const rig = await startTunnels(t, (socket) => {
