@@ -1,5 +1,6 @@
 import { createDispatch } from "../front/dispatch.ts";
 import { createMirror } from "../front/mirror.ts";
+import { createPublicUrl, type PublicUrl } from "../front/public-url.ts";
 import type { Front } from "../front/types.ts";
 import { claimsOf } from "../config/front-claims.ts";
 import { frontsOf } from "../config/front-entries.ts";
@@ -17,14 +18,20 @@ export interface FrontNeeds {
   readonly hosted: Handler | undefined;
 }
 
+/** What fronts are made with. */
+interface FrontParts extends FrontNeeds {
+  readonly publicUrl: PublicUrl;
+}
+
 /** Puts the fronts of the configuration before the proxy's own endpoints. */
 export function createFronts(config: Config, needs: FrontNeeds, own: Handler): Handler {
   const { policy, isOwnPath, hosted } = needs;
+  const parts = { ...needs, publicUrl: createPublicUrl(policy.trustsProxy) };
   const fronts: Front[] = frontsOf(config).map((entry) => ({
     name: entry.name,
     hosts: entry.hosts,
     claims: claimsOf(entry),
-    handler: handlerOf(entry, needs),
+    handler: handlerOf(entry, parts),
   }));
   if (hosted !== undefined) {
     fronts.push({
@@ -37,7 +44,7 @@ export function createFronts(config: Config, needs: FrontNeeds, own: Handler): H
   return createDispatch({ fronts, own, isOwnPath, isOwnName: policy.isOwnName });
 }
 
-function handlerOf(entry: FrontEntry, { policy, registry }: FrontNeeds): Handler {
+function handlerOf(entry: FrontEntry, { policy, registry }: FrontParts): Handler {
   const { name, settings } = entry;
   return createMirror({ name, upstream: settings.upstreamRegistry, intercepts: policy.intercepts, registry });
 }

@@ -5,10 +5,11 @@ import type { ListenerOptions } from "../listen/types.ts";
 import type { PolicyOptions } from "../policy/policy.ts";
 
 export function policyOptions(config: Config): PolicyOptions {
-  const { registries, allowClients, denyTargets, allowPush } = config;
+  const { registries, allowClients, trustedProxies, denyTargets, allowPush } = config;
   return {
     registries,
     allowClients,
+    trustedProxies,
     denyTargets,
     allowPush,
     tiers: {

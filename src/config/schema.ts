@@ -60,6 +60,13 @@ export const options = {
     otherwise: "everybody",
     help: "The clients that are served.",
   }),
+  trustedProxies: option({
+    group: "Listening",
+    kind: addressRanges,
+    default: "",
+    otherwise: "nobody",
+    help: "Proxies before this one whose X-Forwarded-Proto and X-Forwarded-Host say under which URL clients of a front reach it.",
+  }),
   denyTargets: option({
     group: "Listening",
     kind: targetRules,

@@ -3,6 +3,7 @@ import { defaultPorts, type Origin, parseHostPort } from "../core/origin.ts";
 import type { Handler } from "../serve/exchange.ts";
 import { sendError } from "../serve/write.ts";
 import { namespaceOf, withoutNamespace } from "./dispatch.ts";
+import { createView } from "./seen.ts";
 
 export interface MirrorParts {
   readonly name: string;
@@ -32,15 +33,24 @@ export function createMirror({ name, upstream, intercepts, registry }: MirrorPar
       return;
     }
     const path = withoutNamespace(target);
+    const asked = origin.host === dockerHub ? withLibrary(path) : path;
     exchange.enter({
       front: name,
       origin,
-      target: origin.host === dockerHub ? withLibrary(path) : path,
+      target: asked,
       allowPush: false,
       anonymously: true,
+      view: createView({ upstream: origin, target: asked, path: (its) => below(its, namespace) }),
     });
     await registry(exchange);
   };
+}
+
+/** Where the mirror has what its registry has there: the next page of a list is asked for with `ns` again. */
+function below(target: string, namespace: string | undefined): string | undefined {
+  if (!target.startsWith("/v2/")) return undefined;
+  if (namespace === undefined) return target;
+  return `${target}${target.includes("?") ? "&" : "?"}ns=${encodeURIComponent(namespace)}`;
 }
 
 function originOf(namespace: string, intercepts: MirrorParts["intercepts"]): Origin | undefined {

@@ -60,6 +60,12 @@ export function compileClientRules(ranges: readonly AddressRange[]): (address: s
   return (address) => contains(addresses, address);
 }
 
+/** TRUSTED_PROXIES: whose word on where a client reaches us counts; no entry means nobody's. */
+export function compileTrustedProxies(ranges: readonly AddressRange[]): (address: string) => boolean {
+  const addresses = blockList(ranges);
+  return (address) => contains(addresses, address);
+}
+
 function blockList(ranges: readonly AddressRange[]): BlockList {
   const list = new BlockList();
   for (const { address, prefix, family } of ranges) list.addSubnet(address, prefix, family);

@@ -57,6 +57,18 @@ t.test("a client that does not know the registry needs no token of it for what i
   t.equal(exchangeLines(proxy).length, 2);
 });
 
+t.test("the next page of a list is asked for at the mirror, of the same registry", async (t) => {
+  const { registry, proxy } = await stage(t);
+  for (const tag of ["1", "2", "3"]) registry.image({ repository: "team/app", tag, layers: [Buffer.from(tag)] });
+  const client = frontClient(proxy.port);
+  const list = "/v2/team/app/tags/list?n=2";
+  t.match(await client.request(list), { headers: { link: '</v2/team/app/tags/list?n=2&last=2>; rel="next"' } });
+  const { headers } = await client.request(`${list}&ns=docker.io`);
+  const next = /<([^>]*)>/.exec(String(headers["link"]))?.[1] ?? "";
+  t.match(next, /[?&]ns=docker\.io$/);
+  t.same(JSON.parse((await client.request(next)).body.toString()), { name: "team/app", tags: ["3"] });
+});
+
 t.test("a mirror takes no pushes, even where ALLOW_PUSH is true", async (t) => {
   const { registry, proxy } = await stage(t, { env: { ALLOW_PUSH: "true" } });
   const answer = await frontClient(proxy.port).request("/v2/app/blobs/uploads/", { method: "POST" });

@@ -36,6 +36,7 @@ t.test("the defaults", async (t) => {
     tlsPort: [],
     host: ["0.0.0.0", "::"],
     allowClients: [],
+    trustedProxies: [],
     denyTargets: [{ kind: "range" }, { kind: "range" }],
     authRegistries: [],
     upstreams: [],
