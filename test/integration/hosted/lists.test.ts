@@ -3,6 +3,7 @@ import t from "tap";
 import { ociError } from "../stage.ts";
 import {
   descriptor,
+  digestOf,
   emptyType,
   hostedStage,
   imageManifest,
@@ -183,9 +184,5 @@ t.test("a digest that is none is 400", async (t) => {
 });
 
 function sha(manifest: unknown): string {
-  return (
-    descriptor(Buffer.from(JSON.stringify(manifest)), manifestType)
-      ["digest"]?.toString()
-      .slice(7) ?? ""
-  );
+  return digestOf(Buffer.from(JSON.stringify(manifest))).replace("sha256:", "");
 }
