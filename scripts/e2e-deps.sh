@@ -12,31 +12,4 @@ packages=(
   libatomic1                                   # node 26 is linked with it
 )
 
-missing=()
-for package in "${packages[@]}"; do
-  status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2> /dev/null || true)
-  [[ $status == installed ]] || missing+=("$package")
-done
-if ((${#missing[@]} == 0)); then
-  echo "e2e-deps: everything is installed"
-  exit 0
-fi
-if ((EUID != 0)); then
-  echo "e2e-deps: run this as root; missing: ${missing[*]}" >&2
-  exit 1
-fi
-
-# Debian starts the services that it installs, unless a policy answers 101, "forbidden". Ours is there for this installation only.
-policy=/usr/sbin/policy-rc.d
-if [[ -e $policy ]]; then
-  mv "$policy" "$policy.e2e-deps"
-  trap 'mv "$policy.e2e-deps" "$policy"' EXIT
-else
-  trap 'rm -f "$policy"' EXIT
-fi
-printf '#!/bin/sh\nexit 101\n' > "$policy"
-chmod 0755 "$policy"
-
-export DEBIAN_FRONTEND=noninteractive
-apt-get update --quiet
-apt-get install --yes --quiet --no-install-recommends "${missing[@]}"
+exec bash "$(dirname "$0")/debian-packages.sh" e2e-deps "${packages[@]}"

@@ -4,20 +4,23 @@ import { writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { createCases } from "./cases.ts";
-import { type ContenderName, titles } from "./contenders/contender.ts";
+import { createCases } from "./cases/all.ts";
+import { type ContenderName, contenderNames } from "./contenders/contender.ts";
 import { nginxVersion } from "./contenders/nginx.ts";
 import { describeMachine } from "./machine.ts";
+import { place } from "./placing.ts";
 import { type Plan, full, quick } from "./plan.ts";
 import { killAll } from "./processes.ts";
 import { report } from "./report.ts";
-import { cpus, run } from "./run.ts";
+import { run } from "./run.ts";
 
+const quickContenders: readonly ContenderName[] = ["entrepot", "nginx", "direct"];
 const usage = `npm run bench -- [options]
   --quick              less of everything, under two minutes; prints and writes no file
-  --rounds N           measured rounds (full 7, quick 5)
-  --cases a,b          only these cases
-  --contenders a,b     only these: entrepot, nginx, mitm, direct
+  --rounds N           measured rounds (full ${full.rounds}, quick ${quick.rounds})
+  --cases a,b          only these cases: see bench/README.md
+  --contenders a,b     only these: ${contenderNames.join(", ")}
+                       (--quick without it: ${quickContenders.join(", ")})
   --no-pin             let the kernel place the processes
   --profile DIR        CPU profiles of Entrepot and http-mitm-proxy go there; their figures suffer
   --dir DIR            where the run's directory is made (the system's own for temporary files)
@@ -53,9 +56,8 @@ async function bench(): Promise<number> {
   if (!Number.isInteger(plan.rounds) || plan.rounds < 1)
     return complain(`--rounds ${values.rounds}: a whole number from 1 on.`);
   const cases = createCases(plan).filter((each) => values.cases?.split(",").includes(each.name) ?? true);
-  const contenders = (Object.keys(titles) as ContenderName[]).filter(
-    (name) => values.contenders?.split(",").includes(name) ?? true,
-  );
+  const chosen = values.contenders?.split(",") ?? (values.quick ? quickContenders : contenderNames);
+  const contenders = contenderNames.filter((name) => chosen.includes(name));
   if (cases.length === 0 || contenders.length === 0) return complain(usage);
 
   const stop = new AbortController();
@@ -84,7 +86,7 @@ async function bench(): Promise<number> {
     command: ["npm run bench", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])].join(" "),
     machine: describeMachine(),
     versions: [...result.versions, `upstream nginx ${nginxVersion()}`],
-    pinning: pinning(),
+    pinning: place(values.pin).words,
     seconds: (performance.now() - started) / 1000,
   });
   process.stdout.write(text);
@@ -93,16 +95,6 @@ async function bench(): Promise<number> {
   const out = values.out ?? (whole ? path.resolve(import.meta.dirname, "../../bench/RESULTS.md") : undefined);
   if (out !== undefined) writeFileSync(out, text);
   return result.problems.length === 0 ? 0 : 1;
-}
-
-function pinning(): string {
-  const { contender, load, upstream } = cpus(values.pin);
-  if (contender === undefined) return "Nothing is pinned to a CPU.";
-  const rest =
-    load === upstream
-      ? `load and upstream share CPU ${load}`
-      : `the load has CPU ${load}, the upstream CPU ${upstream}`;
-  return `The contender has CPU ${contender} to itself; ${rest}.`;
 }
 
 function installed(command: string): boolean {

@@ -51,14 +51,19 @@ export class ProcessTree {
     }
   }
 
+  /** Bytes: the sum of each process's resident set. Pages that they share count for each. */
+  rssBytes(): number {
+    return this.#kilobytes("VmRSS") * 1024;
+  }
+
   /** Bytes: the sum of each process's highest resident set since `resetPeak`. Pages that they share count for each. */
   peakBytes(): number {
-    let total = 0;
-    for (const pid of this.pids()) {
-      const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`))?.[1];
-      total += Number(kilobytes ?? 0) * 1024;
-    }
-    return total;
+    return this.#kilobytes("VmHWM") * 1024;
+  }
+
+  #kilobytes(field: string): number {
+    const line = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m");
+    return this.pids().reduce((total, pid) => total + Number(line.exec(read(`/proc/${pid}/status`))?.[1] ?? 0), 0);
   }
 }
 

@@ -18,8 +18,8 @@ export interface Launch {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** The only CPU it may run on; undefined leaves it free. */
-  readonly cpu: number | undefined;
+  /** The only CPUs it may run on, as taskset takes them; undefined leaves it free. */
+  readonly cpus: string | undefined;
   /** Where its output goes. */
   readonly logFile: string;
   /** Opens a channel for messages. */
@@ -37,7 +37,7 @@ const environment = {
 };
 
 export function launch(options: Launch): Service {
-  const pinned = options.cpu === undefined ? [] : ["taskset", "-c", String(options.cpu)];
+  const pinned = options.cpus === undefined ? [] : ["taskset", "-c", options.cpus];
   const [command = options.command, ...args] = [...pinned, options.command, ...options.args];
   const log = openSync(options.logFile, "a");
   const child = spawn(command, args, {

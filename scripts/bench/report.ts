@@ -1,11 +1,11 @@
-import type { Case } from "./cases.ts";
-import { type ContenderName, titles } from "./contenders/contender.ts";
-import { type Bound, type Figure, figures } from "./figures.ts";
+import type { Case } from "./cases/case.ts";
+import { type ContenderName, contenderNames, titles } from "./contenders/contender.ts";
 import type { Machine } from "./machine.ts";
 import { GiB } from "./plan.ts";
 import type { Sample } from "./round.ts";
-import { type Row, summariseFigure } from "./rows.ts";
+import { type Row, summariseFigures } from "./rows.ts";
 import type { Summary } from "./stats.ts";
+import { type Verdict, verdicts } from "./verdict.ts";
 
 export interface Findings {
   readonly command: string;
@@ -18,10 +18,9 @@ export interface Findings {
   readonly samples: readonly Sample[];
   /** What could not be measured, and why. */
   readonly problems: readonly string[];
+  readonly absent: ReadonlyMap<ContenderName, string>;
   readonly seconds: number;
 }
-
-const columns: readonly ContenderName[] = ["entrepot", "nginx", "mitm", "direct"];
 
 /** The whole report in Markdown. */
 export function report(findings: Findings): string {
@@ -31,13 +30,15 @@ export function report(findings: Findings): string {
     "# Bench results",
     "",
     `\`${findings.command}\`: ${rounds} interleaved rounds after a warm-up, ${Math.round(findings.seconds)} s. Each figure is the median of the`,
-    "rounds with [smallest to largest]; the last but one column is the median of the rounds' ratios Entrepot / nginx.",
+    "rounds with [smallest to largest]; a ratio is the median of the rounds' ratios.",
     "What each contender does and is spared: [README.md](README.md).",
     "",
     `- Machine: ${machine.cores} cores (${machine.flags.join(" ")}), ${Math.round(machine.memory / GiB)} GiB, Linux ${machine.kernel}. ${findings.pinning}`,
     `- Versions: ${findings.versions.join(", ")}.`,
     ...tlsLines(samples),
+    ...[...findings.absent].map(([name, why]) => `- ${titles[name]} took no part: ${why}.`),
     "",
+    ...targets(findings.cases, samples),
   ];
   for (const measured of findings.cases) lines.push(...section(measured, samples));
   if (findings.problems.length > 0)
@@ -45,54 +46,69 @@ export function report(findings: Findings): string {
   return lines.join("\n");
 }
 
+/** What is expected, in one table. */
+function targets(cases: readonly Case[], samples: readonly Sample[]): string[] {
+  const rows = cases.flatMap((each) =>
+    summariseFigures(each, samples).flatMap((row) =>
+      verdicts(row)
+        .filter(({ kept }) => kept !== undefined)
+        .map((verdict) =>
+          tableLine([
+            each.name,
+            `${verdict.of}${verdict.of === "" ? ratioTitle(each) : ""}`.trim(),
+            label(row),
+            verdict.bound,
+            text(verdict.found),
+            word(verdict),
+          ]),
+        ),
+    ),
+  );
+  if (rows.length === 0) return [];
+  const heads = ["case", "of", "figure", "expected", "found", ""];
+  return ["## Targets", "", tableLine(heads), tableLine(heads.map(() => "---")), ...rows, ""];
+}
+
 function section(measured: Case, samples: readonly Sample[]): string[] {
-  const rows = figures
-    .filter((figure) => figure.case === measured.name)
-    .map((figure) => summariseFigure(figure, samples));
-  const shown = columns.filter((name) => rows.some((row) => row.values.has(name)));
-  const heads = ["figure", ...shown.map((name) => titles[name]), "Entrepot / nginx", "expected"];
+  const rows = summariseFigures(measured, samples);
+  const shown = contenderNames.filter((name) => rows.some((row) => row.values.has(name)));
+  if (shown.length === 0) return [];
+  const heads = ["figure", ...shown.map((name) => titles[name]), ratioTitle(measured), "expected"];
   const cells = (row: Row): string[] => [
-    label(row.figure),
+    label(row),
     ...shown.map((name) => text(row.values.get(name))),
     text(row.ratio),
+    verdicts(row)
+      .map((verdict) => `${verdict.of}${verdict.bound}: ${word(verdict)}`)
+      .join("; "),
   ];
+  const absent = Object.entries(measured.without).map(([name, why]) => `${titles[name as ContenderName]}: ${why}`);
   return [
     `## ${measured.title}`,
     "",
     tableLine(heads),
     tableLine(heads.map((_, index) => (index === 0 ? "---" : "---:"))),
-    ...rows.map((row) => tableLine([...cells(row), verdict(row)])),
+    ...rows.map((row) => tableLine(cells(row))),
     "",
+    ...(absent.length > 0 ? [`Not in it: ${absent.join("; ")}.`, ""] : []),
   ];
+}
+
+function ratioTitle({ yardstick }: Case): string {
+  return `Entrepot / ${titles[yardstick]}`;
 }
 
 function tableLine(cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |`;
 }
 
-function label(figure: Figure): string {
+function label({ figure }: Row): string {
   return figure.unit === "x" ? figure.name : `${figure.name} (${figure.unit})`;
 }
 
-function verdict({ figure, ratio, values }: Row): string {
-  const own = values.get("entrepot");
-  return [
-    ...(figure.target ? [judge(figure.target, ratio)] : []),
-    ...(figure.own ? [`Entrepot ${judge(figure.own, own)}`] : []),
-  ].join("; ");
-}
-
-function judge(bound: Bound, found: Summary | undefined): string {
-  const words = Object.entries(bound).map(([kind, value]) => `${kinds[kind] ?? kind} ${value}`);
-  return found === undefined ? words.join() : `${words.join()}: ${keeps(bound, found) ? "kept" : "missed"}`;
-}
-
-const kinds: Readonly<Record<string, string>> = { atMost: "at most", atLeast: "at least", exactly: "exactly" };
-
-function keeps(bound: Bound, { median, min, max }: Summary): boolean {
-  if ("atMost" in bound) return median <= bound.atMost;
-  if ("atLeast" in bound) return median >= bound.atLeast;
-  return min === bound.exactly && max === bound.exactly;
+function word({ kept }: Verdict): string {
+  if (kept === undefined) return "not measured";
+  return kept ? "kept" : "**missed**";
 }
 
 function text(summary: Summary | undefined): string {
@@ -101,12 +117,14 @@ function text(summary: Summary | undefined): string {
 }
 
 /** Three significant digits. */
-function short(value: number): string {
-  const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
-  return value.toFixed(value < 0.1 ? 3 : digits);
+export function short(value: number): string {
+  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
+  return value.toFixed(Math.abs(value) < 0.1 ? 3 : digits);
 }
 
 function tlsLines(samples: readonly Sample[]): string[] {
-  const negotiated = new Map(samples.map((sample) => [sample.contender, sample.tls]));
+  const negotiated = new Map(
+    samples.filter((sample) => sample.tls !== "none").map((sample) => [sample.contender, sample.tls]),
+  );
   return [...negotiated].map(([name, tls]) => `- TLS towards ${titles[name]}: ${tls}.`);
 }

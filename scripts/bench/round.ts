@@ -1,14 +1,14 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type Case, type CaseName, once } from "./cases.ts";
-import type { Contender, ContenderName, Target } from "./contenders/contender.ts";
+import type { Case, JobRequest } from "./cases/case.ts";
+import type { ContenderName, Place } from "./contenders/contender.ts";
 import type { Load } from "./load/client.ts";
-import type { JobResult } from "./load/job.ts";
+import type { Job, JobResult } from "./load/job.ts";
 import type { Content } from "./site.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** What one contender did in one case of one round. */
 export interface Sample extends JobResult {
-  readonly case: CaseName;
+  readonly case: string;
   readonly contender: ContenderName;
   readonly round: number;
   /** Of its whole process tree; undefined for `direct`. */
@@ -17,52 +17,77 @@ export interface Sample extends JobResult {
   readonly peakRss: number | undefined;
   /** Bytes of content that the upstream sent meanwhile. */
   readonly upstreamBytes: number;
+  /** How often the upstream was waited for meanwhile. */
+  readonly upstreamRoundTrips: number;
+  /** Bytes that the resident set grew by, where a case measures that. */
+  readonly grownRss?: number | undefined;
+  /** Seconds from the start of the process, where a case measures that. */
+  readonly started?: number | undefined;
 }
 
-export interface Turn {
+/** All that a turn of one contender at one case needs. */
+export interface Stage {
   readonly case: Case;
   readonly content: Content;
-  readonly target: Target;
   readonly name: ContenderName;
-  /** Undefined for `direct`. */
-  readonly contender: Contender | undefined;
+  readonly place: Place;
+  readonly load: Load;
+  readonly upstream: Upstream;
   /** Seconds. */
   readonly warmUpLimit: number;
-  /** 0 is the warm-up: every body hashed, nothing kept of its figures. */
+  /** 0 is the warm-up. */
   readonly round: number;
 }
 
 /** How long a contender may go on working after the last byte; what it does then is still its cost. */
 const settle = 150;
 
-export async function takeTurn(turn: Turn, load: Load, upstream: Upstream): Promise<Sample> {
-  const { contender, content, round } = turn;
-  const warmUp = round === 0;
-  const amount = turn.name === "direct" ? once : turn.case.load;
-  const warmUpRequests = turn.name === "direct" ? once.requests : turn.case.warmUp;
-  upstream.sent();
-  contender?.tree.resetPeak();
-  const before = contender?.tree.cpuSeconds();
-  const result = await load.run({
-    target: turn.target,
-    path: content.path,
-    ...amount,
-    bytes: content.size,
-    ...(warmUp && { sha256: content.sha256, seconds: turn.warmUpLimit, requests: warmUpRequests }),
-  });
+/** What a contender does with a blob after its last byte, some do before the next request can be a hit. */
+const afterFill = 500;
+
+export async function takeTurn(stage: Stage): Promise<Sample> {
+  if (stage.case.measure) return await stage.case.measure(stage);
+  const fill = stage.round === 0 && stage.case.fill?.(requestOf(stage));
+  if (fill) {
+    await measure(stage, fill.kind === "pull" ? { ...fill, verify: true } : fill);
+    await pause(afterFill);
+  }
+  return await measure(stage, jobOf(stage));
+}
+
+export function jobOf(stage: Stage): Job {
+  const job = stage.case.job(requestOf(stage));
+  return stage.round === 0 && job.kind === "pull" ? { ...job, verify: true, seconds: stage.warmUpLimit } : job;
+}
+
+function requestOf({ content, name, place, round }: Stage): JobRequest {
+  return { content, name, target: place.target, warmUp: round === 0 };
+}
+
+/** Does one job and reads, before and after, what it cost. */
+export async function measure(stage: Stage, job: Job): Promise<Sample> {
+  const { tree } = stage.place;
+  stage.upstream.seen();
+  tree?.resetPeak();
+  const cpu = [tree?.cpuSeconds()];
+  const marks: typeof cpu = [];
+  const result = await stage.load.run(job, () => marks.push(tree?.cpuSeconds()));
   await pause(settle);
-  const after = contender?.tree.cpuSeconds();
-  const upstreamBytes = upstream.sent();
-  if (!warmUp && turn.case.content === "warm" && upstreamBytes > 0) {
-    throw new Error(`The upstream sent ${upstreamBytes} bytes of what should have been in the cache.`);
+  cpu.push(tree?.cpuSeconds());
+  const [before, after] = marks.length === 2 ? marks : cpu;
+  const seen = stage.upstream.seen();
+  const { content, role } = stage.case;
+  if (stage.round > 0 && content === "kept" && role === "cache" && seen.bytes > 0) {
+    throw new Error(`The upstream sent ${seen.bytes} bytes of what should have been in the cache.`);
   }
   return {
     ...result,
-    case: turn.case.name,
-    contender: turn.name,
-    round,
+    case: stage.case.name,
+    contender: stage.name,
+    round: stage.round,
     cpuSeconds: after === undefined || before === undefined ? undefined : after - before,
-    peakRss: contender?.tree.peakBytes(),
-    upstreamBytes,
+    peakRss: tree?.peakBytes(),
+    upstreamBytes: seen.bytes,
+    upstreamRoundTrips: seen.roundTrips,
   };
 }

@@ -1,23 +1,30 @@
+import type { Case, Figure } from "./cases/case.ts";
+import { per } from "./cases/figures.ts";
 import type { ContenderName } from "./contenders/contender.ts";
-import { type Figure, per } from "./figures.ts";
 import type { Sample } from "./round.ts";
 import { type Summary, summarise } from "./stats.ts";
 
-/** A figure of all rounds, per contender, and Entrepot's in parts of nginx's. */
+/** A figure of all rounds, per contender, and ratios of contenders. */
 export interface Row {
   readonly figure: Figure;
   readonly values: ReadonlyMap<ContenderName, Summary>;
-  /** Of the ratios of each round, since the two ran within seconds of each other there. */
+  /** Entrepot's in parts of the yardstick's. Of the ratios of each round, since the two ran within seconds of each other there. */
   readonly ratio: Summary | undefined;
+  /** Entrepot's with two workers in parts of that with one, likewise. */
+  readonly workers: Summary | undefined;
 }
 
-export function summariseFigure(figure: Figure, samples: readonly Sample[]): Row {
-  const mine = samples.filter((sample) => sample.case === figure.case);
+export function summariseFigures(each: Case, samples: readonly Sample[]): Row[] {
+  const mine = samples.filter((sample) => sample.case === each.name);
+  return each.figures.map((figure) => summariseFigure(figure, each.yardstick, mine));
+}
+
+function summariseFigure(figure: Figure, yardstick: ContenderName, samples: readonly Sample[]): Row {
   const direct = new Map(
-    mine.filter((sample) => sample.contender === "direct").map((sample) => [sample.round, sample]),
+    samples.filter((sample) => sample.contender === "direct").map((sample) => [sample.round, sample]),
   );
   const byContender = new Map<ContenderName, Map<number, number>>();
-  for (const sample of mine) {
+  for (const sample of samples) {
     const value = figure.value(sample, direct.get(sample.round));
     if (value === undefined) continue;
     const rounds = byContender.get(sample.contender) ?? new Map<number, number>();
@@ -28,7 +35,9 @@ export function summariseFigure(figure: Figure, samples: readonly Sample[]): Row
     const summary = summarise([...rounds.values()]);
     if (summary) values.set(name, summary);
   }
-  return { figure, values, ratio: summarise(ratios(byContender.get("entrepot"), byContender.get("nginx"))) };
+  const ratio = (ours: ContenderName, theirs: ContenderName): Summary | undefined =>
+    summarise(ratios(byContender.get(ours), byContender.get(theirs)));
+  return { figure, values, ratio: ratio("entrepot", yardstick), workers: ratio("entrepot-2", "entrepot") };
 }
 
 function ratios(

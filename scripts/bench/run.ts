@@ -1,18 +1,16 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import os from "node:os";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import path from "node:path";
-import { type Case, herdRepository, pacedRepository } from "./cases.ts";
-import type { Contender, ContenderName, StartContender, Target } from "./contenders/contender.ts";
-import { titles } from "./contenders/contender.ts";
-import { startEntrepot } from "./contenders/entrepot.ts";
-import { startMitm } from "./contenders/mitm.ts";
-import { startNginx } from "./contenders/nginx.ts";
+import type { Case } from "./cases/case.ts";
+import { paces } from "./cases/cold.ts";
+import { CannotTakePart, type Contender, type ContenderName, titles } from "./contenders/contender.ts";
+import { starters } from "./contenders/start.ts";
 import { type Load, startLoad } from "./load/client.ts";
 import { type Pki, createPki } from "./pki.ts";
+import { place } from "./placing.ts";
 import type { Plan } from "./plan.ts";
 import { killAll } from "./processes.ts";
-import { type Sample, type Turn, takeTurn } from "./round.ts";
+import { type Sample, type Stage, takeTurn } from "./round.ts";
 import { type Content, Site } from "./site.ts";
 import { type Upstream, startUpstream } from "./upstream.ts";
 
@@ -32,31 +30,19 @@ export interface RunOptions {
 
 export interface RunResult {
   readonly samples: readonly Sample[];
+  /** What failed. */
   readonly problems: readonly string[];
+  /** Why a contender took no part, beyond what the cases say. */
+  readonly absent: ReadonlyMap<ContenderName, string>;
   readonly versions: readonly string[];
-}
-
-const starters: Readonly<Record<Exclude<ContenderName, "direct">, StartContender>> = {
-  entrepot: startEntrepot,
-  nginx: startNginx,
-  mitm: startMitm,
-};
-
-/** Which CPU each part is bound to: the contender has the first to itself. */
-export function cpus(pin: boolean): {
-  contender: number | undefined;
-  load: number | undefined;
-  upstream: number | undefined;
-} {
-  const cores = os.availableParallelism();
-  if (!pin || cores < 2) return { contender: undefined, load: undefined, upstream: undefined };
-  return { contender: 0, load: 1, upstream: cores > 2 ? 2 : 1 };
 }
 
 /** A whole run. Nothing of it stays: processes are ended and the directory is removed, also when it fails. */
 export async function run(options: RunOptions): Promise<RunResult> {
   const directory = mkdtempSync(path.join(options.base, "entrepot-bench-"));
-  const bench = new Bench(options, directory);
+  const memory = existsSync("/dev/shm") ? mkdtempSync("/dev/shm/entrepot-bench-") : path.join(directory, "scratch");
+  mkdirSync(memory, { recursive: true });
+  const bench = new Bench(options, directory, memory);
   try {
     await bench.start();
     await bench.rounds();
@@ -64,49 +50,57 @@ export async function run(options: RunOptions): Promise<RunResult> {
   } finally {
     await bench.stop();
     killAll();
-    rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+    for (const each of [directory, memory]) rmSync(each, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 
 class Bench {
   readonly #options: RunOptions;
   readonly #directory: string;
+  readonly #memory: string;
   readonly #site: Site;
   readonly #pki: Pki;
+  readonly #placing: ReturnType<typeof place>;
   readonly #contenders = new Map<ContenderName, Contender>();
   readonly #samples: Sample[] = [];
   readonly #problems: string[] = [];
+  readonly #absent = new Map<ContenderName, string>();
   /** `case contender` of those that failed once: they are not asked again. */
   readonly #out = new Set<string>();
   #upstream: Upstream | undefined;
   #load: Load | undefined;
 
-  constructor(options: RunOptions, directory: string) {
+  constructor(options: RunOptions, directory: string, memory: string) {
     this.#options = options;
     this.#directory = directory;
+    this.#memory = memory;
+    this.#placing = place(options.pin);
     this.#pki = createPki(directory);
     this.#site = new Site(this.#own("site"));
   }
 
   async start(): Promise<void> {
-    const { plan, pin, profileDirectory, signal } = this.#options;
-    const paces = { [pacedRepository]: plan.pace, [herdRepository]: plan.herd.pace };
-    const upstream = { directory: this.#own("upstream"), site: this.#site.root, pki: this.#pki, paces };
-    this.#upstream = await startUpstream({ ...upstream, cpu: cpus(pin).upstream, signal });
-    for (const name of this.#options.contenders) {
-      if (name === "direct") continue;
-      const own = { directory: this.#own(name), pki: this.#pki, upstreamPort: this.#upstream.port, profileDirectory };
+    const { cases, contenders, signal } = this.#options;
+    const site = { site: this.#site.root, scratch: this.#memory, pki: this.#pki, paces };
+    this.#upstream = await startUpstream({
+      ...site,
+      directory: this.#own("upstream"),
+      cpus: this.#placing.upstream,
+      signal,
+    });
+    for (const name of contenders) {
+      if (!cases.some((each) => each.contenders.includes(name))) continue;
       try {
-        this.#contenders.set(name, await starters[name]({ ...own, cpu: cpus(pin).contender, signal }));
+        this.#contenders.set(name, await this.#startContender(name, name));
       } catch (error) {
-        this.#problem(`${titles[name]}: ${message(error)}`);
+        if (error instanceof CannotTakePart) this.#absent.set(name, error.message);
+        else this.#problem(`${titles[name]}: ${message(error)}`);
       }
     }
   }
 
   /** In each round every case, in each case every contender, beginning with another one each time. */
   async rounds(): Promise<void> {
-    const warm = new Map<Case, Content>();
     const { rounds, roundsEnd } = this.#options.plan;
     const started = performance.now();
     let longest = 0;
@@ -118,25 +112,20 @@ class Bench {
         );
         return;
       }
-      this.#options.say(round === 0 ? "warm-up" : `round ${round} of ${rounds}`);
       for (const each of this.#options.cases) {
-        const content = warm.get(each) ?? each.make(this.#site);
-        if (each.content === "warm") warm.set(each, content);
-        const names = each.contenders.filter((name) => this.#options.contenders.includes(name));
-        const first = names.length === 0 ? 0 : round % names.length;
-        for (const name of [...names.slice(first), ...names.slice(0, first)])
-          await this.#turn(each, content, name, round);
-        if (each.content === "cold") this.#site.remove(content);
+        if (round > (each.rounds ?? rounds)) continue;
+        this.#options.say(`${round === 0 ? "warm-up" : `round ${round} of ${rounds}`}, ${each.name}`);
+        await this.#case(each, round);
       }
       if (round > 0) longest = Math.max(longest, performance.now() - begun);
     }
   }
 
   result(): RunResult {
-    const versions = [...this.#contenders.values()].map(
-      (contender) => `${titles[contender.name]} ${contender.version}`,
-    );
-    return { samples: this.#samples, problems: this.#problems, versions };
+    const versions = [...this.#contenders.values()]
+      .filter(({ version }) => version !== "")
+      .map(({ name, version }) => `${titles[name]} ${version}`);
+    return { samples: this.#samples, problems: this.#problems, absent: this.#absent, versions };
   }
 
   async stop(): Promise<void> {
@@ -145,14 +134,24 @@ class Bench {
     await this.#upstream?.stop();
   }
 
+  async #case(each: Case, round: number): Promise<void> {
+    const content = each.make(this.#site);
+    const names = each.contenders.filter(
+      (name) => this.#contenders.has(name) && !this.#out.has(`${each.name} ${name}`),
+    );
+    const first = names.length === 0 ? 0 : round % names.length;
+    for (const name of [...names.slice(first), ...names.slice(0, first)]) await this.#turn(each, content, name, round);
+    if (each.content === "new") this.#site.remove(content);
+  }
+
   async #turn(each: Case, content: Content, name: ContenderName, round: number): Promise<void> {
-    const contender = this.#contenders.get(name);
-    const target = name === "direct" ? this.#direct() : contender?.target;
-    if (!target || !this.#upstream || this.#out.has(`${each.name} ${name}`)) return;
-    const { warmUpLimit } = this.#options.plan;
-    const turn: Turn = { case: each, content, target, name, contender, round, warmUpLimit };
+    const directory = `${each.name} ${name}`;
+    let contender = this.#contenders.get(name);
     try {
-      const sample = await takeTurn(turn, this.#currentLoad(), this.#upstream);
+      if (each.own) contender = await this.#startContender(name, directory);
+      const stage = contender && this.#stage(each, content, contender, round);
+      if (!stage) return;
+      const sample = await takeTurn(stage);
       if (round > 0) this.#samples.push(sample);
     } catch (error) {
       if (this.#options.signal.aborted) throw error;
@@ -161,18 +160,39 @@ class Bench {
       await this.#load?.stop(); // it may still be at the job that failed
       this.#load = undefined;
     }
+    if (each.own) await contender?.stop();
     // What the kernel has yet to write of one contender's cache must not slow the next.
-    if (each.content === "cold") spawnSync("sync", ["-f", this.#directory]);
+    if (each.content === "new") spawnSync("sync", ["-f", this.#directory]);
   }
 
-  #direct(): Target | undefined {
-    return this.#upstream && { port: this.#upstream.port, way: "tls", caFile: this.#pki.caFile };
+  /** Undefined where the contender does not play the role. */
+  #stage(each: Case, content: Content, contender: Contender, round: number): Stage | undefined {
+    const place = contender.places[each.role];
+    if (!place || !this.#upstream) return undefined;
+    return {
+      case: each,
+      content,
+      name: contender.name,
+      place,
+      load: this.#currentLoad(),
+      upstream: this.#upstream,
+      warmUpLimit: this.#options.plan.warmUpLimit,
+      round,
+    };
+  }
+
+  async #startContender(name: ContenderName, directory: string): Promise<Contender> {
+    const { profileDirectory, signal } = this.#options;
+    if (!this.#upstream) throw new Error("There is no upstream.");
+    const cpus = this.#placing.contender(name);
+    const shared = { pki: this.#pki, upstream: this.#upstream, cpus, profileDirectory, signal };
+    return await starters[name]({ ...shared, directory: this.#own(directory.replace(" ", "-")) });
   }
 
   #currentLoad(): Load {
-    const { plan, pin, signal } = this.#options;
+    const { plan, signal } = this.#options;
     const logFile = path.join(this.#directory, "load.log");
-    return (this.#load ??= startLoad({ logFile, cpu: cpus(pin).load, jobLimit: plan.jobLimit, signal }));
+    return (this.#load ??= startLoad({ logFile, cpus: this.#placing.load, jobLimit: plan.jobLimit, signal }));
   }
 
   #problem(text: string): void {
@@ -182,7 +202,7 @@ class Bench {
 
   #own(name: string): string {
     const directory = path.join(this.#directory, name);
-    mkdirSync(directory);
+    mkdirSync(directory, { recursive: true });
     return directory;
   }
 }

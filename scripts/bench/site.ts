@@ -1,33 +1,64 @@
 import { createCipheriv, createHash, randomBytes } from "node:crypto";
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import path from "node:path";
+import type { Body, Item } from "./load/job.ts";
 import { MiB } from "./plan.ts";
 
-/** Something the upstream serves. */
+/** What a case asks for, or pushes. */
 export interface Content {
-  /** Path of its URL. */
-  readonly path: string;
-  /** Lower-case hexadecimal. */
-  readonly sha256: string;
-  /** Bytes. */
-  readonly size: number;
+  readonly items: readonly Item[];
+  readonly bodies: readonly Body[];
+  /** What `items` are parts of. */
+  readonly whole?: readonly Item[];
 }
 
-/** The upstream's files, laid out as the URLs of OCI distribution 1.1, "Endpoints". */
+/** The upstream's files, laid out as the URLs of OCI distribution 1.1, "Endpoints"; and files that are pushed. */
 export class Site {
+  /** What the upstream serves. */
   readonly root: string;
+  readonly #bodies: string;
+  readonly #kept = new Map<string, Content>();
 
-  constructor(root: string) {
-    this.root = root;
+  constructor(directory: string) {
+    this.root = path.join(directory, "served");
+    this.#bodies = path.join(directory, "pushed");
+    mkdirSync(this.root);
+    mkdirSync(this.#bodies);
   }
 
-  /** A blob of random bytes, so that nothing can compress or deduplicate it. */
-  addBlob(repository: string, size: number): Content {
+  /** Makes it the first time, and from then on returns the same. */
+  once(name: string, make: () => Content): Content {
+    const content = this.#kept.get(name) ?? make();
+    this.#kept.set(name, content);
+    return content;
+  }
+
+  /** Blobs of random bytes, so that nothing can compress or deduplicate them. */
+  addBlobs(repository: string, size: number, count = 1): Content {
     const directory = this.#directory(repository, "blobs");
-    const temporary = path.join(directory, "new");
-    const sha256 = writeRandom(temporary, size);
-    renameSync(temporary, path.join(directory, `sha256:${sha256}`));
-    return { path: `/v2/${repository}/blobs/sha256:${sha256}`, sha256, size };
+    const items = Array.from({ length: count }, (): Item => {
+      const { file, sha256 } = writeRandom(directory, size);
+      renameSync(file, path.join(directory, `sha256:${sha256}`));
+      return { path: `/v2/${repository}/blobs/sha256:${sha256}`, bytes: size, sha256 };
+    });
+    return { items, bodies: [] };
+  }
+
+  /** `count` ranges of so many bytes, evenly spread and in no order, of the only blob of `whole`. */
+  ranges(whole: Content, bytes: number, count: number): Content {
+    const [blob] = whole.items;
+    if (!blob) return whole;
+    const file = openSync(path.join(this.root, blob.path), "r");
+    const piece = Buffer.allocUnsafe(bytes);
+    const items = Array.from({ length: count }, (_, index): Item => {
+      // Steps of a third of the blob: neighbours in time are far apart in the file. The odd byte keeps them off the page's borders.
+      const first = Math.floor(((index * 0.382) % 1) * (blob.bytes - bytes)) | 1;
+      readSync(file, piece, 0, bytes, first);
+      const sha256 = createHash("sha256").update(piece).digest("hex");
+      return { path: blob.path, bytes, sha256, range: [first, first + bytes - 1] };
+    });
+    closeSync(file);
+    return { items, bodies: [], whole: whole.items };
   }
 
   /** An image manifest of twelve layers, which is about what one of a real image weighs. */
@@ -40,11 +71,19 @@ export class Site {
     });
     const sha256 = createHash("sha256").update(body).digest("hex");
     writeFileSync(path.join(this.#directory(repository, "manifests"), `sha256:${sha256}`), body);
-    return { path: `/v2/${repository}/manifests/sha256:${sha256}`, sha256, size: Buffer.byteLength(body) };
+    const item = { path: `/v2/${repository}/manifests/sha256:${sha256}`, bytes: Buffer.byteLength(body), sha256 };
+    return { items: [item], bodies: [] };
+  }
+
+  /** Random bytes that are the load's, to be pushed. */
+  addBodies(size: number, count: number): Content {
+    const bodies = Array.from({ length: count }, (): Body => ({ ...writeRandom(this.#bodies, size), bytes: size }));
+    return { items: [], bodies };
   }
 
   remove(content: Content): void {
-    rmSync(path.join(this.root, content.path), { force: true });
+    for (const item of content.items) rmSync(path.join(this.root, item.path), { force: true });
+    for (const body of content.bodies) rmSync(body.file, { force: true });
   }
 
   #directory(repository: string, kind: string): string {
@@ -61,10 +100,12 @@ function descriptor(mediaType: string, size: number): object {
   return { mediaType, digest: `sha256:${randomBytes(32).toString("hex")}`, size };
 }
 
-/** Writes `size` bytes and returns their sha256. AES-CTR over zeros makes them several times quicker than randomBytes. */
-function writeRandom(file: string, size: number): string {
+const zeros = Buffer.alloc(MiB);
+
+/** A new file of `size` bytes. AES-CTR over zeros makes them several times quicker than randomBytes. */
+function writeRandom(directory: string, size: number): { file: string; sha256: string } {
+  const file = path.join(directory, randomBytes(8).toString("hex"));
   const stream = createCipheriv("aes-128-ctr", randomBytes(16), randomBytes(16));
-  const zeros = Buffer.alloc(MiB);
   const hash = createHash("sha256");
   const output = openSync(file, "w");
   for (let left = size; left > 0; left -= zeros.length) {
@@ -73,5 +114,5 @@ function writeRandom(file: string, size: number): string {
     writeSync(output, piece);
   }
   closeSync(output);
-  return hash.digest("hex");
+  return { file, sha256: hash.digest("hex") };
 }

@@ -1,6 +1,7 @@
 /** The process of the http-mitm-proxy contender: what is on the disk is served, what is not is fetched and kept. */
 import { createReadStream, createWriteStream, existsSync, readFileSync, renameSync, statSync } from "node:fs";
 import https from "node:https";
+import net from "node:net";
 import path from "node:path";
 import { type IContext, Proxy } from "http-mitm-proxy";
 import { registryHost } from "../pki.ts";
@@ -12,9 +13,25 @@ const chunk = 1024 * 1024;
 
 const proxy = new Proxy();
 
+/** What is not the registry's is not looked into, as the library's own example of a tunnel has it. */
+proxy.onConnect((request, socket, head, intercept) => {
+  const [host = "", port] = (request.url ?? "").split(":");
+  if (host === registryHost) {
+    intercept();
+    return;
+  }
+  const target = net.connect(Number(port), host, () => {
+    socket.write("HTTP/1.1 200 OK\r\n\r\n");
+    target.write(head);
+    socket.pipe(target).pipe(socket);
+  });
+  target.on("error", () => socket.destroy());
+  socket.on("error", () => target.destroy());
+});
+
 proxy.onRequest((context, forward) => {
   const file = cacheFile(context);
-  if (existsSync(file)) {
+  if (context.clientToProxyRequest.method === "GET" && existsSync(file)) {
     serve(context, file);
     return;
   }
@@ -25,7 +42,7 @@ proxy.onRequest((context, forward) => {
 
 proxy.onResponse((context, forward) => {
   const response = context.serverToProxyResponse;
-  if (response?.statusCode === 200) {
+  if (response?.statusCode === 200 && context.clientToProxyRequest.method === "GET") {
     const file = cacheFile(context);
     const temporary = `${file}.${process.hrtime.bigint()}`;
     const length = Number(response.headers["content-length"]);

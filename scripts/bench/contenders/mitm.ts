@@ -8,7 +8,7 @@ import { type Contender, type ContenderOptions, nodeArguments } from "./contende
 export async function startMitm(options: ContenderOptions): Promise<Contender> {
   const file = (name: string): string => path.join(options.directory, name);
   const port = await freePort();
-  mkdirSync(file("cache"));
+  mkdirSync(file("cache"), { recursive: true });
   const service = launch({
     name: "http-mitm-proxy",
     command: process.execPath,
@@ -17,17 +17,20 @@ export async function startMitm(options: ContenderOptions): Promise<Contender> {
       PORT: String(port),
       CACHE_DIR: file("cache"),
       CA_DIR: file("ca"),
-      UPSTREAM_PORT: String(options.upstreamPort),
+      UPSTREAM_PORT: String(options.upstream.port),
       UPSTREAM_CA_FILE: options.pki.caFile,
     },
-    cpu: options.cpu,
+    cpus: options.cpus,
     logFile: file("output.log"),
   });
   await listening(service, port, file("output.log"), options.signal);
+  const { tree } = service;
   return {
     name: "mitm",
-    target: { port, way: "connect", caFile: file("ca/certs/ca.pem") },
-    tree: service.tree,
+    places: {
+      cache: { target: { way: "connect", port, caFile: file("ca/certs/ca.pem") }, tree },
+      tunnel: { target: { way: "tunnel", port, to: `127.0.0.1:${options.upstream.plainPort}` }, tree },
+    },
     version: version(),
     stop: () => service.stop(),
   };

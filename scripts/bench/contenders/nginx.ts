@@ -1,31 +1,48 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { registryHost } from "../pki.ts";
+import { type Certificate, registryHost } from "../pki.ts";
 import { freePort, launch, listening } from "../processes.ts";
-import type { Contender, ContenderOptions } from "./contender.ts";
-import { nginxMain, nginxScratch } from "./nginx-config.ts";
+import type { Contender, ContenderOptions, Place } from "./contender.ts";
+import { hasStreams, nginxMain, nginxScratch } from "./nginx-config.ts";
+
+/** With an EC leaf, as Entrepot has. */
+export function startNginx(options: ContenderOptions): Promise<Contender> {
+  return start(options, "nginx", options.pki.leaf);
+}
+
+/** With an RSA leaf, as the nginx-based proxies mint. */
+export function startNginxRsa(options: ContenderOptions): Promise<Contender> {
+  return start(options, "nginx-rsa", options.pki.rsaLeaf);
+}
 
 /**
  * nginx as a TLS reverse proxy with proxy_cache in front of the one registry. It is spared CONNECT, minting certificates,
  * hashing, access rules and the log line; bench/README.md says why.
  */
-export async function startNginx(options: ContenderOptions): Promise<Contender> {
+async function start(options: ContenderOptions, name: "nginx" | "nginx-rsa", leaf: Certificate): Promise<Contender> {
   const file = (name: string): string => path.join(options.directory, name);
-  const port = await freePort();
-  writeFileSync(file("nginx.conf"), configuration(options, port));
+  const [port, streamPort] = [await freePort(), await freePort()];
+  writeFileSync(
+    file("nginx.conf"),
+    configuration(options, leaf, port) + (hasStreams() ? stream(options, streamPort) : ""),
+  );
   const service = launch({
     name: "nginx",
     command: "nginx",
     args: ["-p", options.directory, "-e", file("error.log"), "-c", file("nginx.conf")],
-    cpu: options.cpu,
+    cpus: options.cpus,
     logFile: file("output.log"),
   });
   await listening(service, port, file("error.log"), options.signal);
+  const { tree } = service;
+  const tunnel: Place = { target: { way: "plain", port: streamPort }, tree };
   return {
-    name: "nginx",
-    target: { port, way: "tls", caFile: options.pki.caFile },
-    tree: service.tree,
+    name,
+    places: {
+      cache: { target: { way: "tls", port, caFile: options.pki.caFile }, tree },
+      ...(hasStreams() && { tunnel }),
+    },
     version: nginxVersion(),
     stop: () => service.stop(),
   };
@@ -36,8 +53,7 @@ export function nginxVersion(): string {
   return /nginx\/(\S+)/.exec(answer.stderr ?? "")?.[1] ?? "unknown";
 }
 
-function configuration(options: ContenderOptions, port: number): string {
-  const { leaf, caFile } = options.pki;
+function configuration(options: ContenderOptions, leaf: Certificate, port: number): string {
   return `${nginxMain(options.directory)}
 http {
   ${nginxScratch(options.directory)}
@@ -47,8 +63,10 @@ http {
   output_buffers 2 512k;
   keepalive_timeout 300s;
   keepalive_requests 10000000;
-  proxy_cache_path ${options.directory}/cache levels=1:2 keys_zone=bench:32m max_size=64g inactive=60d use_temp_path=off;
-  upstream registry { server 127.0.0.1:${options.upstreamPort}; keepalive 32; keepalive_requests 10000000; }
+  client_max_body_size 0;
+  client_body_buffer_size 256k;
+  proxy_cache_path ${options.directory}/cache levels=1:2 keys_zone=bench:64m max_size=64g inactive=60d use_temp_path=off;
+  upstream registry { server 127.0.0.1:${options.upstream.port}; keepalive 32; keepalive_requests 10000000; }
   server {
     listen 127.0.0.1:${port} ssl backlog=1024;
     server_name ${registryHost};
@@ -65,8 +83,9 @@ http {
       proxy_ssl_name ${registryHost};
       proxy_ssl_server_name on;
       proxy_ssl_verify on;
-      proxy_ssl_trusted_certificate ${caFile};
+      proxy_ssl_trusted_certificate ${options.pki.caFile};
       proxy_ssl_session_reuse on;
+      proxy_request_buffering off;
       proxy_buffer_size 16k;
       proxy_buffers 16 256k;
       proxy_busy_buffers_size 1m;
@@ -79,6 +98,20 @@ http {
       proxy_cache_valid 200 60d;
       add_header X-Cache $upstream_cache_status;
     }
+  }
+}
+`;
+}
+
+/** CONNECT is no part of nginx; what the module that adds it does afterwards is what this does. */
+function stream(options: ContenderOptions, port: number): string {
+  return `stream {
+  access_log off;
+  server {
+    listen 127.0.0.1:${port} backlog=1024;
+    tcp_nodelay on;
+    proxy_buffer_size 64k;
+    proxy_pass 127.0.0.1:${options.upstream.plainPort};
   }
 }
 `;

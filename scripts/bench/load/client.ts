@@ -3,14 +3,14 @@ import { launch } from "../processes.ts";
 import type { Answer, Job, JobResult } from "./job.ts";
 
 export interface Load {
-  /** One job at a time. */
-  run(job: Job): Promise<JobResult>;
+  /** One job at a time. `onMark`: a window begins, then ends. */
+  run(job: Job, onMark?: () => void): Promise<JobResult>;
   stop(): Promise<void>;
 }
 
 export interface LoadOptions {
   readonly logFile: string;
-  readonly cpu: number | undefined;
+  readonly cpus: string | undefined;
   /** Milliseconds after which a job is given up. */
   readonly jobLimit: number;
   readonly signal: AbortSignal;
@@ -22,12 +22,12 @@ export function startLoad(options: LoadOptions): Load {
     name: "load",
     command: process.execPath,
     args: [path.join(import.meta.dirname, "main.ts")],
-    cpu: options.cpu,
+    cpus: options.cpus,
     logFile: options.logFile,
     ipc: true,
   });
   const { child } = service;
-  const run = (job: Job): Promise<JobResult> =>
+  const run = (job: Job, onMark?: () => void): Promise<JobResult> =>
     new Promise((resolve, reject) => {
       options.signal.throwIfAborted();
       const limit = AbortSignal.any([options.signal, AbortSignal.timeout(options.jobLimit)]);
@@ -37,8 +37,12 @@ export function startLoad(options: LoadOptions): Load {
         limit.removeEventListener("abort", onLimit);
       };
       const onMessage = (message: unknown): void => {
-        end();
         const answer = message as Answer;
+        if ("mark" in answer) {
+          onMark?.();
+          return;
+        }
+        end();
         if ("result" in answer) resolve(answer.result);
         else reject(new Error(answer.problem));
       };
@@ -48,7 +52,7 @@ export function startLoad(options: LoadOptions): Load {
       };
       const onLimit = (): void => {
         end();
-        reject(new Error(`GET ${job.path} took too long or was interrupted.`));
+        reject(new Error(`The ${job.kind} took too long or was interrupted.`));
       };
       child.on("message", onMessage);
       child.on("exit", onExit);

@@ -1,13 +1,24 @@
 import { type Hash, createHash } from "node:crypto";
 import type net from "node:net";
-import type tls from "node:tls";
+import tls from "node:tls";
 import type { Target } from "../contenders/contender.ts";
-import { dial, request, secure } from "./dial.ts";
+import { dial, requestHead } from "./dial.ts";
+import type { Item } from "./job.ts";
 import { readIntoOneBuffer } from "./one-buffer.ts";
+
+export interface Request {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT";
+  readonly path: string;
+  readonly range?: readonly [first: number, last: number];
+  /** Of a body, which is written afterwards. */
+  readonly length?: number;
+  readonly hash?: boolean;
+}
 
 export interface Reply {
   readonly status: number;
   readonly bytes: number;
+  readonly location: string | undefined;
   /** When the first byte of the body came, as `performance.now()` has it. */
   readonly firstByte: number;
   /** Hexadecimal, where it was asked for. */
@@ -15,9 +26,11 @@ export interface Reply {
 }
 
 interface Pending {
-  readonly resolve: (reply: Reply) => void;
+  /** undefined: we have hung up. */
+  readonly resolve: (reply: Reply | undefined) => void;
   readonly reject: (error: Error) => void;
   readonly hash: Hash | undefined;
+  readonly bodiless: boolean;
 }
 
 /**
@@ -25,49 +38,70 @@ interface Pending {
  * little leaves the CPU to who is measured. An answer without Content-Length is an error: RFC 9112 §6.3 allows it, no contender needs it.
  */
 export class Connection {
-  #socket: tls.TLSSocket | undefined;
+  readonly #socket: net.Socket;
   #pending: Pending | undefined;
   #head = "";
   #status = 0;
+  #location: string | undefined;
   #expected = -1;
   #received = 0;
   #firstByte = 0;
 
-  static async open(target: Target, roots: Buffer): Promise<Connection> {
-    const connection = new Connection();
-    const raw = await dial(target);
-    await connection.#secure(raw, roots);
+  private constructor(socket: net.Socket) {
+    this.#socket = socket;
+    socket.on("error", (error: Error) => this.#fail(error));
+    socket.on("close", () => this.#fail(new Error("The connection closed before the answer was whole.")));
+  }
+
+  static async open(target: Target): Promise<Connection> {
+    const connection = new Connection(await dial(target));
+    readIntoOneBuffer(connection.#socket, (piece) => connection.#consume(piece));
     return connection;
   }
 
-  #secure(raw: net.Socket, roots: Buffer): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#socket = secure(raw, roots);
-      readIntoOneBuffer(this.#socket, (piece) => this.#consume(piece));
-      raw.once("error", reject);
-      this.#socket.once("secureConnect", resolve);
-      this.#socket.on("error", (error: Error) => {
-        reject(error);
-        this.#fail(error);
-      });
-      this.#socket.on("close", () => this.#fail(new Error("The connection closed before the answer was whole.")));
-    });
+  get closed(): boolean {
+    return this.#socket.destroyed;
   }
 
-  /** One request at a time. */
-  get(path: string, hash: boolean): Promise<Reply> {
+  /** Bytes of the present answer's body so far. */
+  get received(): number {
+    return this.#received;
+  }
+
+  get(item: Item, hash: boolean): Promise<Reply | undefined> {
+    return this.exchange({ method: "GET", path: item.path, hash, ...(item.range && { range: item.range }) });
+  }
+
+  /** One request at a time. Undefined where we have hung up meanwhile. */
+  exchange({ method, path, range, length, hash }: Request): Promise<Reply | undefined> {
     return new Promise((resolve, reject) => {
-      this.#pending = { resolve, reject, hash: hash ? createHash("sha256") : undefined };
+      if (this.closed) {
+        resolve(undefined);
+        return;
+      }
+      const bodiless = method === "HEAD";
+      this.#pending = { resolve, reject, hash: hash ? createHash("sha256") : undefined, bodiless };
       this.#head = "";
       this.#expected = -1;
       this.#received = 0;
-      this.#socket?.write(request(path));
+      const fields = [
+        ...(range ? [`Range: bytes=${range[0]}-${range[1]}\r\n`] : []),
+        ...(length === undefined ? [] : [`Content-Length: ${length}\r\n`]),
+      ];
+      this.#socket.write(requestHead(method, path, fields.join("")));
+    });
+  }
+
+  /** Resolves when the bytes are the kernel's. */
+  write(piece: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.write(piece, (error) => (error ? reject(error) : resolve()));
     });
   }
 
   describe(): string {
     const socket = this.#socket;
-    if (!socket) return "";
+    if (!(socket instanceof tls.TLSSocket)) return "none";
     const exchange = socket.getEphemeralKeyInfo();
     const group = exchange !== null && "name" in exchange ? exchange.name : "";
     const key = socket.getPeerX509Certificate()?.publicKey.asymmetricKeyType;
@@ -75,8 +109,10 @@ export class Connection {
   }
 
   close(): void {
+    const pending = this.#pending;
     this.#pending = undefined;
-    this.#socket?.destroy();
+    pending?.resolve(undefined);
+    this.#socket.destroy();
   }
 
   #consume(piece: Buffer): void {
@@ -97,9 +133,10 @@ export class Connection {
 
   #readHead(head: string): boolean {
     this.#status = Number(head.slice(9, 12));
+    this.#location = /\r\nlocation: *(\S+)/i.exec(head)?.[1];
     const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
     if (length !== undefined) {
-      this.#expected = Number(length);
+      this.#expected = this.#pending?.bodiless ? 0 : Number(length);
       return true;
     }
     this.#fail(new Error(`An answer without Content-Length: ${head.slice(0, 300)}`));
@@ -112,6 +149,7 @@ export class Connection {
     pending?.resolve({
       status: this.#status,
       bytes: this.#received,
+      location: this.#location,
       firstByte: this.#firstByte,
       sha256: pending.hash?.digest("hex"),
     });

@@ -1,32 +1,30 @@
-import type tls from "node:tls";
+import type net from "node:net";
 import type { Target } from "../contenders/contender.ts";
-import { dial, request, secure } from "./dial.ts";
+import { dial, requestHead } from "./dial.ts";
 
 const readsPerSecond = 4;
 
 /** A client that takes so little off its socket that TCP holds the sender back. */
 export class SlowClient {
-  readonly #socket: tls.TLSSocket;
+  readonly #socket: net.Socket;
   #timer: NodeJS.Timeout | undefined;
   #asked = 0;
   #head = "";
   #bytes = 0;
   #problem: string | undefined;
 
-  private constructor(socket: tls.TLSSocket) {
+  private constructor(socket: net.Socket) {
     this.#socket = socket;
     socket.on("error", (error: Error) => (this.#problem ??= error.message));
     socket.on("close", () => (this.#problem ??= "the connection was closed"));
   }
 
-  static async open(target: Target, roots: Buffer): Promise<SlowClient> {
-    const socket = secure(await dial(target), roots);
-    await new Promise((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
-    return new SlowClient(socket);
+  static async open(target: Target): Promise<SlowClient> {
+    return new SlowClient(await dial(target));
   }
 
   ask(path: string, bytesPerSecond: number): void {
-    this.#socket.write(request(path));
+    this.#socket.write(requestHead("GET", path));
     this.#asked = performance.now();
     // Without a listener for data the socket stays paused: it reads its high-water mark ahead and no more.
     this.#timer = setInterval(() => this.#read(bytesPerSecond / readsPerSecond), 1000 / readsPerSecond);
