@@ -1,4 +1,5 @@
 import type { TLSSocket } from "node:tls";
+import { giveBack } from "../core/give-back.ts";
 import type { Origin } from "../core/origin.ts";
 import type { Trace } from "../observe/trace.ts";
 import type { HotAnswer, HotLook } from "../serve/hot.ts";
@@ -154,8 +155,14 @@ export class Lane {
     this.#stopListening();
     if (this.#parse === undefined) handOver(socket, chunk, this.#needs.serve);
     else {
-      socket.on("data", this.#parse);
-      this.#parse(chunk);
+      const parse = this.#parse;
+      // The parser copies what it hands on: a body's pieces, which are many, are its own.
+      const take = (piece: Buffer): void => {
+        parse(piece);
+        giveBack(piece);
+      };
+      socket.on("data", take);
+      take(chunk);
     }
   }
 

@@ -38,6 +38,8 @@ export interface Ask {
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Readable;
+  /** As of UpstreamRequest. */
+  readonly spend?: boolean;
   readonly redirects?: "follow" | "pass";
   readonly inject?: boolean;
   /** What a token of ours would have to allow; reading, unless said. */
@@ -77,7 +79,7 @@ export function askAsIs(exchange: Exchange, ask: Ask): UpstreamRequest {
     scope: ask.scope ?? pullScope(ask.request),
     redirects: ask.redirects ?? "pass",
     signal: ask.signal,
-    ...(ask.body && { body: ask.body }),
+    ...(ask.body && { body: ask.body, spend: ask.spend ?? false }),
   };
 }
 

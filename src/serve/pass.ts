@@ -25,7 +25,7 @@ export async function pass(
 ): Promise<void> {
   const body = requestBody(exchange);
   const response = await parts.fetch(
-    askAsIs(exchange, { origin, request, signal: exchange.signal, redirects, ...(body && { body }) }),
+    askAsIs(exchange, { origin, request, signal: exchange.signal, redirects, ...(body && { body, spend: true }) }),
   );
   noteUpstream(exchange, response);
   await sendResponse(exchange, response, cacheHeaders(exchange, "BYPASS", "unknown"));
@@ -41,7 +41,7 @@ export async function forward(parts: PassParts, exchange: Exchange, origin: Orig
       signal: exchange.signal,
       inject: false,
       headers: { via: appendVia(first(exchange.headers.via)) },
-      ...(body && { body }),
+      ...(body && { body, spend: true }),
     }),
   );
   noteUpstream(exchange, response);

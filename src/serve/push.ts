@@ -63,7 +63,7 @@ export async function push(
         signal: exchange.signal,
         inject: parts.injectOnPush,
         ...("repository" in request && { scope: pushScope(exchange.trace.method, request.repository) }),
-        ...(sent && { body: sent }),
+        ...(sent && { body: sent, spend: sent === body }),
         ...(buffered && { headers: { "content-length": String(buffered.size) } }),
       }),
     );

@@ -158,6 +158,7 @@ function hopOf(request: UpstreamRequest, leg: Leg): Hop {
     headers: leg.strayed ? headers : request.headers,
     authorization: leg.authorization,
     body: request.body,
+    spend: request.spend,
     pour: request.pour,
     signal: request.signal,
   };

@@ -12,6 +12,8 @@ export interface Hop {
   readonly authorization: string | undefined;
   readonly body?: Readable | undefined;
   /** As of UpstreamRequest. */
+  readonly spend?: boolean | undefined;
+  /** As of UpstreamRequest. */
   readonly pour?: boolean | undefined;
   readonly signal: AbortSignal;
 }

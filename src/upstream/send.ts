@@ -1,7 +1,6 @@
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from "node:http";
 import type { Socket } from "node:net";
-import type { Readable } from "node:stream";
-import { EntrepotError } from "../core/errors.ts";
+import type { EntrepotError } from "../core/errors.ts";
 import type { Dialer } from "./dialer.ts";
 import { bodyFailure, cancelled, codeOf, exchangeFailure, timeout } from "./failures.ts";
 import { type Hop, type HopAnswer, type SendTimeouts, addressOf, fieldsOf, stale } from "./hop.ts";
@@ -9,6 +8,7 @@ import { type IdleWatch, watchIdle } from "./idle.ts";
 import type { PooledRequest } from "./pool.ts";
 import { pourOnce } from "./pour.ts";
 import { maxHeaderSize } from "./response-reader.ts";
+import { sendBody } from "./send-body.ts";
 
 /** Resolves with the head of the answer; `message` errors out as UpstreamResponse.body does. Rejects as Fetch does. */
 export type Send = (hop: Hop) => Promise<HopAnswer>;
@@ -46,6 +46,7 @@ function transmit(
     let answer: IncomingMessage | undefined;
     let watch: IdleWatch | undefined;
     let taken = 0;
+    let letGo: (() => void) | undefined;
 
     const fail = (error: EntrepotError) => {
       failure ??= error;
@@ -72,7 +73,7 @@ function transmit(
     request.on("error", (error) => {
       // After the head it is the body that tells.
       if (answer !== undefined) return;
-      body?.unpipe(request);
+      letGo?.();
       if (failure === undefined && body === undefined && isStale(request, error, taken)) resolve(stale);
       else reject(failure ?? exchangeFailure(error, host));
     });
@@ -90,7 +91,7 @@ function transmit(
       watch?.stop();
     });
     if (body === undefined) request.end();
-    else sendBody(body, request, fail);
+    else letGo = sendBody(request, { body, spend: hop.spend === true, fail });
   });
 }
 
@@ -113,20 +114,6 @@ function begin(dialer: Dialer, hop: Hop, pooled: boolean): ClientRequest {
   } catch (error) {
     throw exchangeFailure(error, origin.host);
   }
-}
-
-function sendBody(body: Readable, request: ClientRequest, fail: (error: EntrepotError) => void): void {
-  const gone = (error?: Error) => {
-    if (body.readableEnded) return;
-    fail(new EntrepotError("CANCELLED", "The body of the request ended before it was whole.", { cause: error }));
-  };
-  if (body.destroyed && !body.readableEnded) return gone();
-  body.once("error", gone).once("close", gone);
-  request.once("close", () => {
-    body.off("error", gone).off("close", gone);
-    body.unpipe(request);
-  });
-  body.pipe(request);
 }
 
 function isStale(request: ClientRequest, error: Error, taken: number): boolean {

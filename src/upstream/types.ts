@@ -26,6 +26,8 @@ export interface UpstreamRequest {
   readonly scope: string | undefined;
   /** Streamed. A request with a body is sent once: neither redirected nor repeated after a challenge. */
   readonly body?: Readable;
+  /** Nobody else keeps a piece of that body: each one's memory is given back once it is sent. */
+  readonly spend?: boolean;
   /** follow: 301, 302, 303, 307 and 308 are followed to the end. pass: they are the answer. */
   readonly redirects: "follow" | "pass";
   /** The body is large and will be poured where it can be: see Pourable. Of GETs without a body of their own. */

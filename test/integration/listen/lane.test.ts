@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import t from "tap";
 import type { HotAsk, HotLook } from "../../../src/serve/hot.ts";
@@ -96,6 +97,31 @@ t.test("a request in pieces, two in one, and one with a body are read as ever", 
     t.equal(rig.exchanges.length, 5);
     t.equal(rig.records.length, hits);
   }
+});
+
+t.test("a large body arrives as it was sent, after hits and before them", async (t) => {
+  const body = randomBytes(5_000_000);
+  const sums: string[] = [];
+  const { client } = await laneRig(t, {
+    parts: {
+      registry: async ({ request, response }) => {
+        const pieces = (await request.toArray()) as Buffer[];
+        sums.push(Buffer.concat(pieces).toString("base64"));
+        response.end("taken");
+      },
+    },
+  });
+  for (const round of [1, 2]) {
+    client.send(get("/cold"));
+    await client.until(new RegExp(`(?:taken[^]*){${round * 2 - 1}}$`));
+    client.send(`PUT /d HTTP/1.1\r\nHost: registry.test\r\nContent-Length: ${body.length}\r\n\r\n`);
+    for (let at = 0; at < body.length; at += 40_001) client.send(body.subarray(at, at + 40_001));
+    await client.until(new RegExp(`(?:taken[^]*){${round * 2}}$`));
+  }
+  t.same(
+    sums.map((sum) => sum === body.toString("base64")),
+    [false, true, false, true],
+  );
 });
 
 t.test("a piece of the next request that comes while the handler is at work is not lost", async (t) => {
