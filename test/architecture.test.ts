@@ -17,6 +17,7 @@ const ranks: Readonly<Record<string, number>> = {
   listen: 4,
   admin: 4,
   front: 4,
+  workers: 4,
   compose: 5,
   cli: 6,
   "main.ts": 7,

@@ -22,7 +22,7 @@ export interface AdminParts {
   readonly isOwnName: (host: string) => boolean;
   readonly ready: () => Readiness | Promise<Readiness>;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
-  readonly snapshot: () => DashboardData;
+  readonly snapshot: () => DashboardData | Promise<DashboardData>;
 }
 
 type Page = (exchange: Exchange) => void | Promise<void>;
@@ -68,7 +68,7 @@ function pagesOf(parts: AdminParts): Map<string, Page> {
     "/healthz": (exchange) => sendText(exchange, 200, "ok\n", always),
     "/readyz": async (exchange) => sendReadiness(exchange, await parts.ready()),
     "/metrics": async (exchange) => sendMetrics(exchange, parts.metrics),
-    "/dashboard.json": (exchange) => sendJson(exchange, parts.snapshot()),
+    "/dashboard.json": async (exchange) => sendJson(exchange, await parts.snapshot()),
   };
   return new Map(Object.entries(pages));
 }

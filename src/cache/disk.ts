@@ -13,7 +13,7 @@ import { Hot } from "./hot.ts";
 import { contentPath, spoolDirectory } from "./layout.ts";
 import { BufferPool } from "./pool.ts";
 import { SerialByKey } from "./serial.ts";
-import { closeFile, createFile, DiskSpool, moveInto, openFile, statFile, writeAll } from "./spool.ts";
+import { closeFile, createFile, DiskSpool, moveInto, openFile, type SpoolHome, statFile, writeAll } from "./spool.ts";
 import { newSpoolName, tidySpools } from "./tidy.ts";
 import { errnoOf, Troubles } from "./trouble.ts";
 import type { HotStore, Spool, Stored, StoreListener } from "./types.ts";
@@ -30,6 +30,8 @@ export interface DiskStoreOptions {
   readonly hotBytes?: number;
   /** Buffers for reading files: bytes of each, and idle ones kept. */
   readonly readBuffers?: { readonly size: number; readonly keep: number };
+  /** false: what earlier runs left is another process's to clear away. */
+  readonly tidy?: boolean;
 }
 
 /** Content of at most this many bytes is read once and then kept in memory while it is used. */
@@ -45,18 +47,26 @@ const readFile = promisify(read);
  * Opens a cache directory, in cacache's format. Never rejects: a directory that cannot be used is told to the log, and then nothing is
  * found and writes reject with CACHE_IO.
  */
-export async function openDiskStore(options: DiskStoreOptions): Promise<HotStore> {
+export async function openDiskStore(options: DiskStoreOptions): Promise<DiskStorage> {
   const troubles = options.troubles ?? new Troubles(options.log, options.clock);
   await mkdir(spoolDirectory(options.directory), { recursive: true }).catch((error: unknown) => {
     troubles.report("create its directory", error);
   });
-  const removed = await tidySpools(options.directory);
+  const removed = options.tidy === false ? 0 : await tidySpools(options.directory);
   if (removed > 0)
     options.log.info({ event: "cache-tidied", files: removed }, "Removed what an earlier run left unfinished.");
   return new DiskStore(options, troubles);
 }
 
-class DiskStore implements HotStore {
+/** A store whose directory other processes use too. */
+export interface DiskStorage extends HotStore {
+  /** Another process dropped this content. */
+  forget(digest: Digest): void;
+  /** The spool that another process left behind, and the bytes that it has. Rejects with CACHE_IO. */
+  openSpool(digest: Digest, path: string): Promise<{ readonly spool: Spool; readonly bytes: number }>;
+}
+
+class DiskStore implements DiskStorage {
   readonly #directory: string;
   readonly #clock: Clock;
   readonly #hot: Hot;
@@ -163,9 +173,32 @@ class DiskStore implements HotStore {
     }
   }
 
+  forget(digest: Digest): void {
+    this.#hot.forget(digest);
+  }
+
   async createSpool(digest?: Digest): Promise<Spool> {
     const path = join(spoolDirectory(this.#directory), newSpoolName());
-    const home = {
+    try {
+      return new DiskSpool(await createFile(path), path, this.#homeOf(digest), () => this.#clock.now());
+    } catch (error) {
+      throw this.#troubles.failure("create a file for a blob", error);
+    }
+  }
+
+  async openSpool(digest: Digest, path: string): Promise<{ readonly spool: Spool; readonly bytes: number }> {
+    try {
+      const descriptor = await openFile(path, "r+");
+      const { size } = await statFile(descriptor);
+      const spool = new DiskSpool(descriptor, path, this.#homeOf(digest), () => this.#clock.now(), size);
+      return { spool, bytes: size };
+    } catch (error) {
+      throw this.#troubles.failure("go on with the file of a blob", error);
+    }
+  }
+
+  #homeOf(digest: Digest | undefined): SpoolHome {
+    return {
       adopt: async (as: Digest | undefined, size: number, move: (target: string) => Promise<void>) => {
         const named = digest ?? as;
         if (named === undefined) throw this.#troubles.failure("name a blob", undefined);
@@ -173,12 +206,6 @@ class DiskStore implements HotStore {
       },
       failure: (action: string, error: unknown) => this.#troubles.failure(action, error),
     };
-    try {
-      const descriptor = await createFile(path);
-      return new DiskSpool(descriptor, path, home, () => this.#clock.now());
-    } catch (error) {
-      throw this.#troubles.failure("create a file for a blob", error);
-    }
   }
 
   async put(digest: Digest, bytes: Buffer): Promise<void> {

@@ -6,12 +6,15 @@ import { systemTimers, type Timers } from "./timers.ts";
 import { Troubles } from "./trouble.ts";
 import type { WatchedStore } from "./types.ts";
 
-export interface EvictorOptions {
-  readonly store: WatchedStore;
+export interface EvictorLimits {
   /** Bytes of content held at most (CACHE_MAX_SIZE). */
   readonly maxSize: number;
   /** Milliseconds after which unused content goes (CACHE_INACTIVE). */
   readonly inactive: number;
+}
+
+export interface EvictorOptions extends EvictorLimits {
+  readonly store: WatchedStore;
   readonly clock: Clock;
   readonly log: Log;
   /** Shared with what else uses the directory, so that one trouble is told once. */
@@ -38,12 +41,17 @@ export interface Evictor {
   /** Bytes of content known of. */
   bytes(): number;
   count(): number;
+  /** Content that another process used, or adopted; and that it removed. */
+  used(digest: Digest, size: number, at: number): void;
+  removed(digest: Digest): void;
   /** Evicts what is inactive, and what is too much; resolves when done. Never rejects. */
   sweep(): Promise<void>;
   /** Evicts at least so many bytes, where there are as many; resolves with what it freed. Never rejects. */
   free(bytes: number): Promise<number>;
   /** Evicts while less than the minimum is free on the file system, one round a second at most. Never rejects. */
   keepFree(): Promise<void>;
+  /** Other limits from now on; what is over them goes. */
+  limit(limits: EvictorLimits): void;
   /** Ends its timers and its walk. */
   stop(): void;
 }
@@ -62,6 +70,7 @@ export function createEvictor(options: EvictorOptions): Evictor {
 class LedgerEvictor implements Evictor {
   readonly loaded: Promise<void>;
   readonly #options: EvictorOptions;
+  #limits: EvictorLimits;
   readonly #ledger = new Ledger();
   readonly #stop = new AbortController();
   readonly #cancel: () => void;
@@ -75,10 +84,11 @@ class LedgerEvictor implements Evictor {
 
   constructor(options: EvictorOptions) {
     this.#options = options;
+    this.#limits = options;
     this.#troubles = options.troubles ?? new Troubles(options.log, options.clock);
     options.store.watch({
-      used: (digest, size, at) => this.#used(digest, size, at),
-      removed: (digest) => this.#ledger.removed(digest),
+      used: (digest, size, at) => this.used(digest, size, at),
+      removed: (digest) => this.removed(digest),
     });
     const timers = options.timers ?? systemTimers;
     this.#cancel = timers.every(options.sweepEvery ?? 600_000, () => void this.sweep());
@@ -91,6 +101,11 @@ class LedgerEvictor implements Evictor {
 
   count(): number {
     return this.#ledger.count;
+  }
+
+  limit(limits: EvictorLimits): void {
+    this.#limits = limits;
+    void this.sweep();
   }
 
   stop(): void {
@@ -112,9 +127,13 @@ class LedgerEvictor implements Evictor {
     await this.sweep();
   }
 
-  #used(digest: Digest, size: number, at: number): void {
+  removed(digest: Digest): void {
+    this.#ledger.removed(digest);
+  }
+
+  used(digest: Digest, size: number, at: number): void {
     this.#ledger.used(digest, size, at);
-    if (!this.#isLoaded || this.#isDue || this.#ledger.bytes <= this.#options.maxSize) return;
+    if (!this.#isLoaded || this.#isDue || this.#ledger.bytes <= this.#limits.maxSize) return;
     // In a later turn of the loop: the flight that adopts this has left its table then.
     this.#isDue = true;
     setImmediate(() => {
@@ -125,7 +144,7 @@ class LedgerEvictor implements Evictor {
 
   async sweep(): Promise<void> {
     if (!this.#isLoaded) return;
-    const limit = this.#options.clock.now() - this.#options.inactive;
+    const limit = this.#options.clock.now() - this.#limits.inactive;
     for (const [digest, entry] of this.#ledger.oldest()) {
       if (entry.lastUsed >= limit || this.#stop.signal.aborted) break;
       await this.#evict(digest);
@@ -154,7 +173,7 @@ class LedgerEvictor implements Evictor {
   }
 
   async #shrink(): Promise<void> {
-    const { maxSize } = this.#options;
+    const { maxSize } = this.#limits;
     while (this.#round !== undefined) await this.#round;
     if (this.#ledger.bytes <= maxSize) return;
     const newest = this.#ledger.newest();

@@ -2,6 +2,7 @@ import type { Hash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { algorithmOf, type Digest, digestOfHash, hashFor } from "../core/digest.ts";
 import { EntrepotError } from "../core/errors.ts";
+import type { FillListener, FillOptions } from "./fill-parts.ts";
 import { asError, failureError, isFinal } from "./flight-errors.ts";
 import {
   askFrom,
@@ -13,39 +14,11 @@ import {
   step,
 } from "./flight-state.ts";
 import { Pacer } from "./pacer.ts";
-import type { BufferPool } from "./pool.ts";
 import { appendWithRoom } from "./room.ts";
-import type { FillFetch, FillSource, FlightHead, Room, Spool, Store } from "./types.ts";
+import { type Left, resumedFlight } from "./resume.ts";
+import type { FillFetch, FillSource, Spool } from "./types.ts";
 import { Source } from "./source.ts";
 import { Window } from "./window.ts";
-
-export interface FillOptions {
-  readonly store: Store;
-  readonly slabs: BufferPool;
-  /** Bytes kept in memory for followers in step. */
-  readonly window: number;
-  /** Milliseconds to wait before each further attempt in a row; their number is the number of retries. */
-  readonly retryDelays: readonly number[];
-  readonly room: Room | undefined;
-  /** Milliseconds for which, without the disk, a slow follower may hold up the others. */
-  readonly patience: number;
-}
-
-/** What a fill tells its flight. */
-export interface FillListener {
-  answered(head: FlightHead): void;
-  /** More bytes are visible. */
-  advanced(): void;
-  /** Whole and right. `lost`: why the store could not adopt it. */
-  landed(lost: Error | undefined): void;
-  failed(error: Error): void;
-  /** Whether anybody is served from the window. */
-  followed(): boolean;
-  /** What each follower will ask for next. */
-  needs(): Iterable<number>;
-  /** Ends the followers that need something before this position. */
-  drop(before: number): void;
-}
 
 /** Pieces are written when this much has come, or when a turn of the event loop brought nothing more. */
 const batch = 256 * 1024;
@@ -66,7 +39,7 @@ export class Fill {
   readonly #options: FillOptions;
   readonly #listener: FillListener;
   readonly #abort = new AbortController();
-  readonly #hash: Hash;
+  #hash: Hash;
   /** Of a body that began at zero again. */
   #repeat: Hash | undefined;
   #source: Source | undefined;
@@ -110,6 +83,22 @@ export class Fill {
     this.#asking(0);
   }
 
+  /** Likewise, with what another process had fetched when it ended; these bytes count as any that came. */
+  resume(left: Left): void {
+    this.spool = left.spool;
+    this.#hash = left.hash;
+    this.#hashed = left.bytes;
+    this.#answered = true;
+    this.window.begin(left.bytes);
+    this.state = resumedFlight(this.state, left);
+    const wrong = this.#over();
+    queueMicrotask(() => {
+      if (wrong) this.#failed();
+      else if (this.state.phase === "proving") this.#prove();
+      else if (!this.#over()) this.#asking(0);
+    });
+  }
+
   /** Ends it for good, with the error that followers get. */
   stop(error: Error): void {
     if (this.state.phase !== "proving") this.#fail("stopped", error);
@@ -119,6 +108,11 @@ export class Fill {
   get lost(): Error | undefined {
     const { spooled } = this.state;
     return spooled !== undefined && this.window.start > spooled ? this.#lost : undefined;
+  }
+
+  /** Why the disk took no more, where it did not. */
+  get lostDisk(): Error | undefined {
+    return this.state.spooled === undefined ? undefined : this.#lost;
   }
 
   /** When nobody will ask it anything again. */

@@ -4,10 +4,12 @@ import type { Digest } from "../core/digest.ts";
 import { EntrepotError } from "../core/errors.ts";
 import type { Log } from "../observe/log.ts";
 import { Circuit } from "./circuit.ts";
-import { Fill, type FillListener, type FillOptions } from "./fill.ts";
+import { Fill } from "./fill.ts";
+import type { FillListener, FillOptions } from "./fill-parts.ts";
 import { Follower, type Followed } from "./follower.ts";
 import { LateBody } from "./late-body.ts";
 import { BufferPool } from "./pool.ts";
+import type { Left } from "./resume.ts";
 import type { FillFetch, Flight, FlightHead, Flights, Joined, Room, WatchedStore } from "./types.ts";
 
 export interface FlightsOptions {
@@ -26,6 +28,27 @@ export interface FlightsOptions {
   readonly room?: Room;
   /** Milliseconds for which, on a full disk, a slow follower may hold up the others; 5000 unless given. */
   readonly patience?: number;
+  /** Is told of each flight, for those who follow it in other processes. */
+  readonly watch?: FlightWatch;
+  /** false: whether a flight may start is decided elsewhere. */
+  readonly circuits?: boolean;
+}
+
+/** A flight as one who watches it sees it. */
+export interface WatchedFlight {
+  readonly digest: Digest;
+  /** Once the upstream has answered. */
+  readonly answer: FlightHead | undefined;
+  readonly fill: Pick<Fill, "state" | "spool" | "lostDisk">;
+  follow(): Body;
+}
+
+export interface FlightWatch {
+  /** It has its head, or more bytes are visible, or its disk takes no more. */
+  advanced(flight: WatchedFlight): void;
+  /** `lost`: why the store could not adopt it. */
+  landed(flight: WatchedFlight, lost: Error | undefined): void;
+  failed(flight: WatchedFlight, error: Error): void;
 }
 
 /** Flights, and what the rest of the program has to know of them. */
@@ -34,6 +57,12 @@ export interface FlightTable extends Flights {
   join(digest: Digest, origin: string, fetch: FillFetch, expected?: number): Joined;
   /** Flights in progress. */
   readonly active: number;
+  /** Joins one that is in progress, or has just landed, and starts none. */
+  find(digest: Digest, origin: string): Flight | undefined;
+  /** Starts one with what another process had fetched of it. */
+  resume(digest: Digest, origin: string, fetch: FillFetch, left: Left): Flight;
+  /** Starts one that nobody is to join, though there may be another: with a disk that fails, each process is on its own. */
+  alone(digest: Digest, origin: string, fetch: FillFetch): Flight;
   /** Ends all flights, their followers get STOPPING. */
   stop(): void;
 }
@@ -58,6 +87,8 @@ class Table implements FlightTable {
   readonly #linger: number;
   readonly #flights = new Map<Digest, LiveFlight>();
   readonly #landed = new Map<Digest, LiveFlight>();
+  readonly watch: FlightWatch | undefined;
+  readonly #circuits: boolean;
   readonly #circuit: Circuit;
   /** Of those alone who expect the same: whether the manifest or the upstream is wrong is not known. */
   readonly #disbelieved: Circuit;
@@ -66,6 +97,8 @@ class Table implements FlightTable {
   constructor(options: FlightsOptions) {
     this.log = options.log;
     this.abandon = options.abandon ?? "finish";
+    this.watch = options.watch;
+    this.#circuits = options.circuits ?? true;
     this.#linger = options.linger ?? 1000;
     this.fill = {
       store: options.store,
@@ -101,10 +134,7 @@ class Table implements FlightTable {
   }
 
   join(digest: Digest, origin: string, fetch: FillFetch, expected?: number): Joined {
-    // One that has just landed: who looked into the store before that and comes only now must not fetch it again.
-    // Only at its own origin, which allowed it: at another one it is to be found in the store, and asked for there.
-    const landed = this.#landed.get(digest);
-    const found = this.#flights.get(digest) ?? (landed?.origin === origin ? landed : undefined);
+    const found = this.#find(digest, origin);
     const refusal = found === undefined ? this.#refusal(digest, origin, expected) : found.fill.lost;
     if (found !== undefined && refusal === undefined) return { flight: found, leading: false };
     const flight = new LiveFlight(digest, origin, fetch, this, expected);
@@ -117,7 +147,33 @@ class Table implements FlightTable {
     return { flight, leading: true };
   }
 
+  find(digest: Digest, origin: string): Flight | undefined {
+    const found = this.#find(digest, origin);
+    return found?.fill.lost === undefined ? found : undefined;
+  }
+
+  #find(digest: Digest, origin: string): LiveFlight | undefined {
+    // One that has just landed: who looked into the store before that and comes only now must not fetch it again.
+    // Only at its own origin, which allowed it: at another one it is to be found in the store, and asked for there.
+    const landed = this.#landed.get(digest);
+    return this.#flights.get(digest) ?? (landed?.origin === origin ? landed : undefined);
+  }
+
+  resume(digest: Digest, origin: string, fetch: FillFetch, left: Left): Flight {
+    const flight = new LiveFlight(digest, origin, fetch, this, left.expected);
+    this.#flights.set(digest, flight);
+    flight.resume(left);
+    return flight;
+  }
+
+  alone(digest: Digest, origin: string, fetch: FillFetch): Flight {
+    const flight = new LiveFlight(digest, origin, fetch, this, undefined);
+    flight.start();
+    return flight;
+  }
+
   #refusal(digest: Digest, origin: string, expected: number | undefined): EntrepotError | undefined {
+    if (!this.#circuits) return undefined;
     const known = this.#circuit.refusal(digest, origin);
     return (
       known ?? (expected === undefined ? undefined : this.#disbelieved.refusal(digest, believer(origin, expected)))
@@ -162,6 +218,7 @@ class LiveFlight implements Flight, Followed, FillListener {
   readonly head: Promise<FlightHead>;
   readonly done: Promise<void>;
   readonly fill: Fill;
+  answer: FlightHead | undefined;
   readonly #table: Table;
   readonly #head = Promise.withResolvers<FlightHead>();
   readonly #done = Promise.withResolvers<void>();
@@ -184,6 +241,13 @@ class LiveFlight implements Flight, Followed, FillListener {
 
   start(): void {
     this.fill.start();
+  }
+
+  resume(left: Left): void {
+    const { size, mediaType } = left;
+    this.answer = { size, mediaType };
+    this.#head.resolve(this.answer);
+    this.fill.resume(left);
   }
 
   stop(error: Error): void {
@@ -239,10 +303,13 @@ class LiveFlight implements Flight, Followed, FillListener {
   }
 
   answered(head: FlightHead): void {
+    this.answer = head;
     this.#head.resolve(head);
+    if (this.#table.has(this)) this.#table.watch?.advanced(this);
   }
 
   advanced(): void {
+    if (this.#table.has(this)) this.#table.watch?.advanced(this);
     const parked = this.#parked;
     this.#parked = [];
     for (const follower of parked) {
@@ -257,14 +324,18 @@ class LiveFlight implements Flight, Followed, FillListener {
   }
 
   landed(lost: Error | undefined): void {
+    const watched = this.#table.has(this);
     this.#table.ended(this, lost);
+    if (watched) this.#table.watch?.landed(this, lost);
     if (lost === undefined) this.#done.resolve();
     else this.#done.reject(lost);
     this.advanced();
   }
 
   failed(error: Error): void {
+    const watched = this.#table.has(this);
     this.#table.ended(this, error);
+    if (watched) this.#table.watch?.failed(this, error);
     const code = error instanceof EntrepotError ? error.code : error.name;
     this.#table.log.debug({ event: "flight-failed", digest: this.digest, code }, "A fill ended without its content.");
     this.#head.reject(error);

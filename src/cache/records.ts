@@ -8,7 +8,7 @@ import type { Log } from "../observe/log.ts";
 import { indexPath } from "./layout.ts";
 import { SerialByKey } from "./serial.ts";
 import { Troubles } from "./trouble.ts";
-import type { CacheRecord, CacheVariant, Records } from "./types.ts";
+import type { CacheRecord, CacheVariant, HotRecords } from "./types.ts";
 
 export interface RecordsOptions {
   /** Root of the cache. */
@@ -21,9 +21,7 @@ export interface RecordsOptions {
   readonly keys?: number;
 }
 
-export interface DiskRecords extends Records {
-  /** What memory knows by a key; the disk is not asked. */
-  hot(key: string): CacheRecord | undefined;
+export interface DiskRecords extends HotRecords {
   /** Drops a record if it is still about that digest. */
   deleteAbout(key: string, digest: Digest): Promise<void>;
 }

@@ -80,17 +80,19 @@ function without(pieces: readonly Buffer[], bytes: number): readonly Buffer[] {
 /** A spool on disk. */
 export class DiskSpool implements Spool {
   readonly #descriptor: number;
-  readonly #path: string;
+  readonly path: string;
   readonly #home: SpoolHome;
   readonly #now: () => number;
-  #size = 0;
+  #size: number;
   #state: "open" | "adopting" | "adopted" | "discarded" = "open";
   #operations = 0;
   #closed = false;
 
-  constructor(descriptor: number, path: string, home: SpoolHome, now: () => number) {
+  /** `size`: bytes that the file has already. */
+  constructor(descriptor: number, path: string, home: SpoolHome, now: () => number, size = 0) {
+    this.#size = size;
     this.#descriptor = descriptor;
-    this.#path = path;
+    this.path = path;
     this.#home = home;
     this.#now = now;
   }
@@ -123,7 +125,7 @@ export class DiskSpool implements Spool {
     if (this.#state !== "open") return;
     this.#state = "adopting";
     try {
-      await this.#home.adopt(as, this.#size, (target) => moveInto(this.#path, target, this.#now()));
+      await this.#home.adopt(as, this.#size, (target) => moveInto(this.path, target, this.#now()));
       this.#state = "adopted";
     } catch (error) {
       this.#state = "open";
@@ -136,7 +138,7 @@ export class DiskSpool implements Spool {
     if (this.#state !== "open") return;
     this.#state = "discarded";
     // Gone already, or on a disk that takes no writes: the next start clears what is left.
-    await unlink(this.#path).catch(() => undefined);
+    await unlink(this.path).catch(() => undefined);
   }
 
   close(): void {

@@ -54,6 +54,8 @@ export interface HotStore extends WatchedStore {
 
 /** The file that a flight writes. Positions are bytes from the start. */
 export interface Spool {
+  /** Where another process finds it; undefined for one that is no file. */
+  readonly path?: string;
   /** Appends pieces in one go. Rejects with CACHE_IO. */
   append(pieces: readonly Buffer[]): Promise<void>;
   /** Reads what was appended, into `buffer`, calls back with the number of bytes read. */
@@ -75,6 +77,11 @@ export interface Records {
   /** Rejects with CACHE_IO where it could not be kept on disk; it is then still kept in memory. */
   put(key: string, record: CacheRecord): Promise<void>;
   delete(key: string): Promise<void>;
+}
+
+export interface HotRecords extends Records {
+  /** What memory knows by a key; nobody is asked. */
+  hot(key: string): CacheRecord | undefined;
 }
 
 export interface CacheRecord {

@@ -36,6 +36,11 @@ export class Window {
     return this.#cells.reduce((sum, cell) => sum + cell.slab.buffer.length, 0);
   }
 
+  /** The first byte held will be that of this position: those before it are on the spool alone. */
+  begin(position: number): void {
+    this.#end = position;
+  }
+
   /** The whole body will have this size: a small one is not worth a slab of the pool. */
   expect(size: number): void {
     if (size < this.#pool.size && this.#cells.length === 0) this.#exact = size;

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { type ErrorCode, EntrepotError } from "../core/errors.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Io } from "./io.ts";
@@ -11,13 +12,14 @@ export interface Invocation {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly io: Io;
+  readonly clock?: Clock;
 }
 
 /**
  * Runs the command that a command line asks for and resolves with its exit code. What the program foresees is told on stderr; other
  * errors reject. Commands are imported when they are run: a start waits for nothing that it does not need.
  */
-export async function run({ argv, env, io }: Invocation): Promise<number> {
+export async function run({ argv, env, io, clock = systemClock }: Invocation): Promise<number> {
   try {
     const { parseArguments } = await import("./arguments.ts");
     const { command, flags } = parseArguments(argv);
@@ -25,7 +27,8 @@ export async function run({ argv, env, io }: Invocation): Promise<number> {
     if (command === "version") return (await import("./version.ts")).version(io.stdout);
     const loaded = await load(flags, env);
     if (command === "config") return (await import("./config.ts")).showConfig(loaded, io.stdout);
-    if (command === "start") return await (await import("./start.ts")).start(loaded, io);
+    if (command === "start")
+      return await (await import("./start.ts")).start(loaded, { io, clock, load: () => load(flags, env) });
     if (command === "verify") return await (await import("./verify.ts")).verify(loaded.config.cacheDir, io);
     if (command === "gc") return await (await import("./gc.ts")).gc(loaded.config, io);
     const { caDir, caCrtFile, caKeyFile } = loaded.config;

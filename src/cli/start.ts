@@ -1,24 +1,56 @@
+import cluster from "node:cluster";
+import { availableParallelism } from "node:os";
 import { compose, type Service } from "../compose/service.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import type { Io, StopMode } from "./io.ts";
 import { exitCodes } from "./run.ts";
 import { startScreen } from "./screen.ts";
+import type { StartParts } from "./start-parts.ts";
 import { packageVersion } from "./version.ts";
 
 /** Runs the proxy until it is told to stop; resolves with the exit code. Rejects with CONFIG_INVALID or CA_INVALID where it cannot start. */
-export async function start(loaded: LoadedConfig, { stdout, stderr, signals }: Io): Promise<number> {
+export async function start(loaded: LoadedConfig, parts: StartParts): Promise<number> {
   const { config } = loaded;
-  const format = config.logFormat === "auto" ? (stdout.isTTY === true ? "pretty" : "json") : config.logFormat;
-  const log = createLog({ level: config.logLevel, format });
-  const service = await compose(config, { log, version: packageVersion() });
+  const log = openLog(config, parts.io);
+  if (cluster.isWorker) return await (await import("./work.ts")).work(loaded, { ...parts, log });
+  const size = workersOf(config, log);
+  if (size === 1) return await alone(loaded, { ...parts, log });
+  return await (await import("./supervise.ts")).supervise(loaded, { ...parts, log, size: workersOf });
+}
+
+/** One process that does everything. */
+async function alone(loaded: LoadedConfig, { io, clock, log }: StartParts & { readonly log: Log }): Promise<number> {
+  const { signals, stderr } = io;
+  const { config } = loaded;
+  const service = await compose(config, { log, version: packageVersion(), clock });
   const stopped = whenStopped(service, signals, config.shutdownTimeout, log);
+  signals.onReload(() => {
+    log.warn(
+      { event: "reload" },
+      "With WORKERS=1 a changed configuration takes a restart; from WORKERS=2 on, SIGHUP does.",
+    );
+  });
   const listening = await service.start();
   // To stderr: what stands on stdout are log lines, which machines read.
   stderr.write(startScreen({ version: packageVersion(), loaded, listening, authority: service.authority }));
   log.info({ event: "listening", listening, fingerprint: service.authority.fingerprint }, "ready");
   await stopped;
   return exitCodes.ok;
+}
+
+function openLog(config: Config, { stdout }: Io): Log {
+  const format = config.logFormat === "auto" ? (stdout.isTTY === true ? "pretty" : "json") : config.logFormat;
+  return createLog({ level: config.logLevel, format });
+}
+
+/** How many workers a configuration asks for. An inspector is to see every exchange, which is one process's to show. */
+function workersOf({ workers, debug, debugHub }: Config, log: Log): number {
+  const wanted = workers === "auto" ? availableParallelism() : workers;
+  if (wanted === 1 || (!debug && !debugHub)) return wanted;
+  log.warn({ event: "workers" }, "DEBUG and DEBUG_HUB show one process: there is one worker as long as they are on.");
+  return 1;
 }
 
 function whenStopped(service: Service, signals: Io["signals"], limit: number, log: Log): Promise<void> {

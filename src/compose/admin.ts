@@ -8,7 +8,7 @@ import type { Metrics } from "../observe/metrics.ts";
 import type { Recent } from "../observe/recent.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Handler } from "../serve/exchange.ts";
-import type { Cache } from "./cache.ts";
+import type { Instance } from "./instance.ts";
 
 export interface AdminNeeds {
   readonly config: Config;
@@ -16,7 +16,7 @@ export interface AdminNeeds {
   readonly clock: Clock;
   readonly authority: Authority;
   readonly policy: Policy;
-  readonly cache: Cache;
+  readonly instance: Instance;
   readonly metrics: Metrics;
   readonly recent: Recent;
   /** Made after this, as it is handed this. */
@@ -24,25 +24,30 @@ export interface AdminNeeds {
 }
 
 export function createAdminHandler(needs: AdminNeeds): Handler {
-  const { config, version, clock, authority, policy, cache, metrics, recent, listener } = needs;
-  const { evictor, flights } = cache;
+  const { config, version, clock, authority, policy, instance, metrics, recent, listener } = needs;
+  const { cache, overview, sources } = instance;
+  const snapshot = createSnapshot({
+    version,
+    clock,
+    cache: () => ({
+      bytes: sources.cacheBytes?.() ?? 0,
+      maximum: config.cacheMaxSize,
+      entries: sources.cacheEntries?.() ?? 0,
+    }),
+    activity: () => ({
+      connections: listener().connections(),
+      tunnels: listener().tunnels(),
+      flights: cache.flights.active,
+    }),
+    totals: metrics.totals,
+    recent: recent.list,
+  });
   return createAdmin({
     rootPem: authority.rootPem,
     isOwnName: policy.isOwnName,
     ready: () => readiness(authority, clock),
-    metrics,
-    snapshot: createSnapshot({
-      version,
-      clock,
-      cache: () => ({ bytes: evictor.bytes(), maximum: config.cacheMaxSize, entries: evictor.count() }),
-      activity: () => ({
-        connections: listener().connections(),
-        tunnels: listener().tunnels(),
-        flights: flights.active,
-      }),
-      totals: metrics.totals,
-      recent: recent.list,
-    }),
+    metrics: { contentType: metrics.contentType, text: () => (overview ?? metrics).text() },
+    snapshot: () => (overview === undefined ? snapshot() : overview.snapshot(snapshot())),
   });
 }
 

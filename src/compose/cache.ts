@@ -14,28 +14,48 @@ import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Log } from "../observe/log.ts";
 
-/** The cache with all that keeps it in order. */
-export interface Cache {
+/** A cache directory with all that keeps it in order: in one process of an instance. */
+export interface KeptCache {
   readonly directory: string;
   readonly store: HotStore;
   readonly records: DiskRecords;
-  readonly flights: FlightTable;
+  readonly room: Room;
   readonly evictor: Evictor;
   readonly collector: Collector;
   readonly scrubber: Scrubber;
   close(): void;
 }
 
+/** Likewise, and what fills it. */
+export interface Cache extends KeptCache {
+  readonly flights: FlightTable;
+}
+
 /** Rejects with CONFIG_INVALID where another process uses the directory. */
 export async function openCache(config: Config, clock: Clock, log: Log): Promise<Cache> {
+  const kept = await keepCache(config, clock, log, (digest) => flights.current(digest) !== undefined);
+  const { store, room } = kept;
+  const flights = createFlights({ store, log, clock, room, abandon: config.cacheFillAbandon });
+  const close = (): void => {
+    flights.stop();
+    kept.close();
+  };
+  return { ...kept, flights, close };
+}
+
+/** Rejects with CONFIG_INVALID where another process uses the directory. `isFlying`: whether a digest is being fetched. */
+export async function keepCache(
+  config: Config,
+  clock: Clock,
+  log: Log,
+  isFlying: (digest: Digest) => boolean,
+): Promise<KeptCache> {
   const directory = config.cacheDir;
   const lock = await lockDirectory({ directory });
   const troubles = new Troubles(log, clock);
   const store = await openDiskStore({ directory, clock, log, troubles });
   const records = openRecords({ directory, clock, log, troubles });
   const room: Room = { free: (bytes) => evictor.free(bytes), keep: () => void evictor.keepFree() };
-  const flights = createFlights({ store, log, clock, room, abandon: config.cacheFillAbandon });
-  const isFlying = (digest: Digest): boolean => flights.current(digest) !== undefined;
   const limits = { maxSize: config.cacheMaxSize, inactive: config.cacheInactive };
   const disk = { minFree: config.cacheMinFree, free: () => freeSpace(directory) };
   const evictor = createEvictor({ store, ...limits, disk, clock, log, troubles, isFlying });
@@ -44,11 +64,10 @@ export async function openCache(config: Config, clock: Clock, log: Log): Promise
   const cancelRenewal = systemTimers.every(60_000, () => void lock.renew());
   const close = (): void => {
     cancelRenewal();
-    flights.stop();
     evictor.stop();
     collector.stop();
     void scrubber.stop();
     lock.release();
   };
-  return { directory, store, records, flights, evictor, collector, scrubber, close };
+  return { directory, store, records, room, evictor, collector, scrubber, close };
 }

@@ -25,18 +25,16 @@ import { createForwardHandler, createRegistryHandler } from "../serve/registry.t
 import { TagRecords } from "../serve/tag-records.ts";
 import { Tags } from "../serve/tag.ts";
 import type { Fetch } from "../upstream/types.ts";
-import type { Cache } from "./cache.ts";
-import type { Coalesce } from "./coalesce.ts";
 import type { Inspectors } from "./inspectors.ts";
+import type { Instance } from "./instance.ts";
 
 export interface HandlerNeeds {
   readonly credentials: Credentials;
   readonly policy: Policy;
-  readonly cache: Cache;
+  readonly instance: Instance;
   readonly fetch: Fetch;
   readonly access: Access;
   readonly offline: Offline;
-  readonly coalesce: Coalesce;
   readonly clock: Clock;
   readonly log: Log;
   readonly record: (trace: Trace) => void;
@@ -55,7 +53,8 @@ export interface Handlers {
 }
 
 export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
-  const { credentials, policy, cache, fetch, access, offline, coalesce, clock, log, record, inspectors } = needs;
+  const { credentials, policy, fetch, access, offline, clock, log, record, inspectors } = needs;
+  const { cache, coalesce, share } = needs.instance;
   const { store, records, flights } = cache;
   const content = new Content({
     store,
@@ -64,6 +63,7 @@ export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
     fetch,
     access,
     clock,
+    share,
     manifestFetched: (...manifest) => prefetcher?.fetched(...manifest),
     pass: (exchange, origin, request) => pass({ fetch }, exchange, origin, request, "follow"),
   });
@@ -77,7 +77,7 @@ export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
           clock,
         });
   const tagRecords = new TagRecords(records);
-  const refusals = new RecentRefusals(clock);
+  const refusals = new RecentRefusals(clock, share);
   const tags = new Tags({
     store,
     records,

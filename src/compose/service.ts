@@ -11,22 +11,24 @@ import { createRecent } from "../observe/recent.ts";
 import { createRecorder } from "../observe/record.ts";
 import type { Trace } from "../observe/trace.ts";
 import { compilePolicy } from "../policy/policy.ts";
-import { createAccess, openIdentities } from "./access.ts";
+import type { WorkerFigures } from "../workers/figures.ts";
+import { createAccess, createIdentities } from "./access.ts";
 import { isAdminPath } from "../admin/routes.ts";
 import { createAdminHandler } from "./admin.ts";
-import { openCache } from "./cache.ts";
-import { createCoalesce } from "./coalesce.ts";
 import { createFronts } from "./fronts.ts";
 import { createGuard } from "./guard.ts";
 import { createHandlers } from "./handlers.ts";
 import { openRegistry } from "./hosted.ts";
 import { createInspectors } from "./inspectors.ts";
+import { type OpenInstance, openOwnInstance } from "./instance.ts";
 import { listenerOptions, ownAuthority, policyOptions } from "./options.ts";
 import { openUpstream } from "./upstream.ts";
 
 /** The running program. */
 export interface Service {
   readonly authority: Authority;
+  /** What this process has to say for the metrics and the dashboard. */
+  figures(): Promise<WorkerFigures>;
   /** Opens the ports; rejects with CONFIG_INVALID where it cannot. */
   start(): Promise<Listening[]>;
   /** "drain": ends what runs, for `limit` milliseconds at most; "now": at once. A second call may shorten the first. */
@@ -37,40 +39,41 @@ export interface ComposeParts {
   readonly log: Log;
   readonly version: string;
   readonly clock?: Clock;
+  /** An instance of this process alone unless given. */
+  readonly open?: OpenInstance;
 }
 
 const sharedAccess =
   "CACHE_ACCESS is shared: every client is served what is cached, private images included, whoever's credential brought them.";
 
 /** Builds the object graph. Rejects with CONFIG_INVALID or CA_INVALID where the configuration cannot be run. */
-export async function compose(config: Config, { log, version, clock = systemClock }: ComposeParts): Promise<Service> {
+export async function compose(config: Config, parts: ComposeParts): Promise<Service> {
+  const { log, version, clock = systemClock, open = openOwnInstance } = parts;
   if (config.cacheAccess === "shared") log.warn({ event: "access-shared" }, sharedAccess);
   const policy = compilePolicy(policyOptions(config));
   const authority = await openAuthority({ directory: config.caDir, ...ownAuthority(config), clock });
   for (const warning of authority.warnings) log.warn(warning);
   const leaves = createLeafContexts({ authority, clock });
-  const cache = await openCache(config, clock, log);
+  const instance = await open(config, clock, log);
+  const { cache, share } = instance;
   const hosted = await openRegistry(config, clock, log);
   const recent = createRecent(clock);
   const metrics = createMetrics({
     version,
+    ...instance.sources,
     flights: () => cache.flights.active,
-    cacheBytes: () => cache.evictor.bytes(),
-    cacheEntries: () => cache.evictor.count(),
     connections: () => listener.connections(),
     tunnels: () => listener.tunnels(),
-    scrubber: () => cache.scrubber.figures(),
     breakers: () => guard.breaker.list(),
     quotas: () => guard.quotas.list(),
   });
   const inspectors = createInspectors(config, clock);
   const credentials = createCredentials(config.authRegistries);
-  const identities = await openIdentities(config, clock);
-  const guard = createGuard({ clock, log, ...identities });
+  const identities = createIdentities(instance, clock);
+  const guard = createGuard({ clock, log, share, ...identities });
   const seen = inspectors.seenUpstream;
-  const upstream = await openUpstream(config, { credentials, guard, policy, clock, log, metrics, seen });
-  const coalesce = createCoalesce();
-  const needs = { identities, credentials, policy, cache, upstream, coalesce, clock, log };
+  const upstream = await openUpstream(config, { credentials, guard, policy, clock, log, share, metrics, seen });
+  const needs = { identities, credentials, policy, instance, upstream, clock, log };
   const { fetch, access, offline } = createAccess(config, needs);
   const record = createRecorder(log, [metrics.observe, recent.add, handshakeCounter(metrics)]);
   const handlers = createHandlers(config, { ...needs, fetch, access, offline, record, inspectors });
@@ -80,7 +83,7 @@ export async function compose(config: Config, { log, version, clock = systemCloc
     clock,
     authority,
     policy,
-    cache,
+    instance,
     metrics,
     recent,
     listener: () => listener,
@@ -106,6 +109,14 @@ export async function compose(config: Config, { log, version, clock = systemCloc
   });
   return {
     authority,
+    figures: async () => ({
+      metrics: await metrics.json(),
+      connections: listener.connections(),
+      tunnels: listener.tunnels(),
+      flights: cache.flights.active,
+      totals: metrics.totals(),
+      recent: recent.list(),
+    }),
     async start() {
       await inspectors.start();
       return listener.start();
@@ -114,7 +125,7 @@ export async function compose(config: Config, { log, version, clock = systemCloc
       await listener.stop(how, limit);
       await inspectors.stop();
       await hosted?.close();
-      cache.close();
+      instance.close();
       upstream.close();
     },
   };

@@ -6,6 +6,7 @@ import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { EntrepotError } from "../core/errors.ts";
 import { contentLength } from "../core/headers.ts";
+import type { Share } from "../core/shared-map.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { HttpEvent } from "../observe/redact.ts";
@@ -19,6 +20,7 @@ export interface UpstreamNeeds {
   readonly policy: Policy;
   readonly clock: Clock;
   readonly log: Log;
+  readonly share: Share;
   readonly metrics: Metrics;
   /** DEBUG_HUB's inspector, where it is on. */
   readonly seen: ((event: HttpEvent) => void) | undefined;
@@ -26,7 +28,7 @@ export interface UpstreamNeeds {
 
 export async function openUpstream(
   config: Config,
-  { credentials, guard, policy, clock, log, metrics, seen }: UpstreamNeeds,
+  { credentials, guard, policy, clock, log, share, metrics, seen }: UpstreamNeeds,
 ): Promise<Upstream> {
   const { httpsProxy, httpProxy, allProxy, noProxy } = config;
   const upstream = createUpstream({
@@ -43,7 +45,7 @@ export async function openUpstream(
       tunnelConnectMs: config.proxyConnectConnectTimeout,
     },
     timeouts: { readMs: config.proxyReadTimeout, sendMs: config.proxySendTimeout },
-    authorizer: (send, isPlain) => createAuthorizer({ credentials, send, isPlain, clock, log }),
+    authorizer: (send, isPlain) => createAuthorizer({ credentials, send, isPlain, clock, log, share }),
     breaker: guard.breaker,
     onHop: (hop) => {
       metrics.upstreamAnswered(hop.origin.name, hop.status);

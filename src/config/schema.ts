@@ -19,6 +19,7 @@ import {
   timeoutOrZero,
 } from "./scalars.ts";
 import { timeouts } from "./timeouts.ts";
+import { workers } from "./workers.ts";
 
 /** Every option, in the order in which help lists them. The one place where an option is declared. */
 export const options = {
@@ -33,6 +34,14 @@ export const options = {
     kind: timeoutOrZero,
     default: "30s",
     help: "How long a stop waits for running exchanges to end before it cuts them.",
+  }),
+  workers: option({
+    group: "General",
+    kind: workers,
+    default: "1",
+    help:
+      "How many processes serve clients, on one cache, port and CA; auto is one for each core. With more than one, SIGHUP reads configuration and program anew " +
+      "without dropping a pull.",
   }),
 
   port: option({

@@ -1,4 +1,11 @@
-import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
+import {
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from "prom-client";
 import { type OriginTotals, OriginTable } from "./origin-table.ts";
 import { addTime, Tally } from "./tally.ts";
 import type { Trace } from "./trace.ts";
@@ -53,6 +60,8 @@ export interface Metrics {
   readonly contentType: string;
   /** The Prometheus text format. */
   text(): Promise<string>;
+  /** The same for a sum over several processes. */
+  json(): Promise<MetricObjectWithValues<MetricValue<string>>[]>;
   /** Counts an exchange that has ended; a listener for `createRecorder`. */
   observe(trace: Trace): void;
   /** Counts a request to an upstream; no status where no answer came. */
@@ -106,6 +115,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
+    json: () => registry.getMetricsAsJSON(),
     observe,
     upstreamAnswered: (origin, status) => {
       meters.upstream.inc({ origin: origins.label(origin), status: statusClass(status) });
@@ -148,7 +158,8 @@ function declareGauges(registry: Registry, options: MetricsOptions): void {
   const { scrubber } = options;
   if (scrubber !== undefined) declareScrubber(registry, scrubber);
   declareOrigins(registry, options);
-  const info = new Gauge({ name: "entrepot_build_info", help: "1.", labelNames: ["version", "node"], registers });
+  const labelNames = ["version", "node"];
+  const info = new Gauge({ name: "entrepot_build_info", help: "1.", labelNames, aggregator: "max", registers });
   info.set({ version: options.version, node: process.version }, 1);
 }
 
@@ -174,6 +185,8 @@ function declareOrigins(registry: Registry, { breakers, quotas }: MetricsOptions
   const breaker: Gauge<"origin" | "state"> = new Gauge({
     name: "entrepot_breaker_open",
     help: "1 for a registry that is not asked at the moment because it fails; state is open or half-open.",
+    // Every process of an instance says the same.
+    aggregator: "max",
     labelNames: ["origin", "state"],
     registers,
     collect: () => {
@@ -186,6 +199,7 @@ function declareOrigins(registry: Registry, { breakers, quotas }: MetricsOptions
     const quota: Gauge<"origin" | "payer"> = new Gauge({
       name: `entrepot_${name}`,
       help: `Pulls, as the registry told last: ${field}. payer is anonymous, or a part of the credential's hash.`,
+      aggregator: "max",
       labelNames: ["origin", "payer"],
       registers,
       collect: () => {

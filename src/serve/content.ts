@@ -21,6 +21,7 @@ import type { Share } from "../core/shared-map.ts";
 import type { CacheStatus, CacheType } from "../observe/trace.ts";
 import type { Fetch, UpstreamResponse } from "../upstream/types.ts";
 import type { Access } from "./access.ts";
+import { AlreadyHeld } from "./already-held.ts";
 import { askForContent, noteUpstream } from "./ask.ts";
 import { type Plan, planAnswer } from "./conditional.ts";
 import { cacheHeaders, contentHeaders, etagOf } from "./content-headers.ts";
@@ -60,9 +61,6 @@ export type DigestRequest = Extract<RegistryRequest, { digest: Digest }> & { rea
 export function contentKey(origin: Origin, kind: "blob" | "manifest", digest: Digest): string {
   return `${kind}|${origin.name}|${digest}`;
 }
-
-/** The content was adopted between a look and the start of a flight: look again. */
-class AlreadyHeld extends Error {}
 
 /** Serves blobs and manifests by digest: from the store, from a flight, or by starting one. */
 export class Content {

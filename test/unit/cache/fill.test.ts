@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import t from "tap";
-import { Fill, type FillListener } from "../../../src/cache/fill.ts";
+import { Fill } from "../../../src/cache/fill.ts";
+import type { FillListener } from "../../../src/cache/fill-parts.ts";
 import { BufferPool } from "../../../src/cache/pool.ts";
 import { digestOf } from "../../../src/core/digest.ts";
 import { MemoryStore } from "../../fixtures/memory-store.ts";

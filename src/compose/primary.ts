@@ -1,0 +1,70 @@
+import { unlink } from "node:fs/promises";
+import { type Authority, openAuthority } from "../ca/authority.ts";
+import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../observe/log.ts";
+import { createMetrics } from "../observe/metrics.ts";
+import { Primary } from "../workers/primary.ts";
+import { keepCache } from "./cache.ts";
+import { makeKeys, shapesIn } from "./instance.ts";
+import { ownAuthority } from "./options.ts";
+
+/** The process that keeps what must be one for an instance, and serves no client. */
+export interface PrimaryService {
+  readonly authority: Authority;
+  readonly primary: Primary;
+  /** Takes over what may change while it runs: the limits of the cache. */
+  configure(config: Config): void;
+  close(): void;
+}
+
+export interface PrimaryNeeds {
+  readonly log: Log;
+  readonly version: string;
+  readonly clock: Clock;
+  /** Workers that there are to be. */
+  readonly workers: () => number;
+}
+
+/** Rejects with CONFIG_INVALID or CA_INVALID where the configuration cannot be run. */
+export async function openPrimary(config: Config, needs: PrimaryNeeds): Promise<PrimaryService> {
+  const { log, version, clock, workers } = needs;
+  const authority = await openAuthority({ directory: config.caDir, ...ownAuthority(config), clock });
+  for (const warning of authority.warnings) log.warn(warning);
+  const cache = await keepCache(config, clock, log, (digest) => primary.board.has(digest));
+  const { evictor, records, store } = cache;
+  const metrics = createMetrics({
+    version,
+    cacheBytes: () => evictor.bytes(),
+    cacheEntries: () => evictor.count(),
+    scrubber: () => cache.scrubber.figures(),
+  });
+  const keys = await makeKeys(config);
+  const primary: Primary = new Primary(
+    {
+      records,
+      store,
+      evictor,
+      shapes: shapesIn(cache.directory, log),
+      clock,
+      credentialKey: keys.credential,
+      tokenKey: keys.token,
+      discard: (path) => void unlink(path).catch(() => undefined),
+      figures: async () => ({
+        metrics: await metrics.json(),
+        connections: 0,
+        tunnels: 0,
+        flights: 0,
+        totals: metrics.totals(),
+        recent: [],
+      }),
+    },
+    workers,
+  );
+  return {
+    authority,
+    primary,
+    configure: (changed) => evictor.limit({ maxSize: changed.cacheMaxSize, inactive: changed.cacheInactive }),
+    close: cache.close,
+  };
+}

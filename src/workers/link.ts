@@ -1,0 +1,166 @@
+import type { Room, StoreListener } from "../cache/types.ts";
+import type { Digest } from "../core/digest.ts";
+import { EntrepotError } from "../core/errors.ts";
+import type { Share } from "../core/shared-map.ts";
+import type { Shapes } from "../serve/shapes.ts";
+import { Channel, type Send } from "./channel.ts";
+import { createSharedCoalesce } from "./coalesce.ts";
+import type { DashboardFigures, WorkerFigures } from "./figures.ts";
+import type { BoardPort, WorkerFlights } from "./flights.ts";
+import {
+  type Listened,
+  type PrimaryMethods,
+  protocolVersion,
+  type Use,
+  type Welcome,
+  type WorkerMethods,
+} from "./protocol.ts";
+import { WorkerRecords } from "./records.ts";
+import { Copies, sharedMaps } from "./replicas.ts";
+
+/** The other end, as a process has it. */
+export interface PrimaryEnd {
+  readonly send: Send;
+  onMessage(listener: (message: unknown) => void): void;
+  /** The primary is gone. */
+  onClose(listener: () => void): void;
+}
+
+/** What the primary asks of the worker's own parts. */
+export interface WorkerParts {
+  figures(): Promise<WorkerFigures>;
+  stop(how: "drain" | "now", limit: number): void;
+}
+
+/** Milliseconds between two messages that say what was used. */
+const useEvery = 1000;
+
+/** A worker's way to its primary, and what it has of the instance's state. */
+export class Link {
+  readonly records: WorkerRecords;
+  readonly share: Share;
+  readonly coalesce: ReturnType<typeof createSharedCoalesce>;
+  readonly shapes: Shapes;
+  readonly board: BoardPort;
+  readonly room: Room;
+  /** To watch the store with. */
+  readonly ledger: StoreListener;
+  flights: WorkerFlights | undefined;
+  /** Forgets content that another process removed. */
+  forget: ((digest: Digest) => void) | undefined;
+  parts: WorkerParts | undefined;
+  readonly #copies = new Copies();
+  readonly #channel: Channel<WorkerMethods, PrimaryMethods>;
+  #uses = new Map<Digest, Use>();
+  #useTimer: NodeJS.Timeout | undefined;
+
+  constructor(end: PrimaryEnd) {
+    const channel = new Channel<WorkerMethods, PrimaryMethods>(end.send, this.#methods());
+    this.#channel = channel;
+    end.onMessage((message) => channel.receive(message));
+    end.onClose(() => channel.close(new EntrepotError("STOPPING", "The proxy is stopping. Try again in a moment.")));
+    this.share = sharedMaps(this.#copies, (changes) => channel.ask("publish", [changes]).catch(() => undefined));
+    this.records = new WorkerRecords({
+      get: (key, first) => channel.ask("recordGet", [key], first),
+      put: (key, record, first) => channel.ask("recordPut", [key, record], first),
+      delete: (key, first) => channel.ask("recordDelete", [key], first),
+    });
+    this.coalesce = createSharedCoalesce({
+      claim: (key) => channel.ask("claim", [key]),
+      settle: (key, settled) => channel.tell("settle", key, settled),
+      abandon: (key) => channel.tell("abandon", key),
+    });
+    this.shapes = {
+      get: async (key) => await channel.ask("shapeGet", [key]),
+      put: async (key, shape) => await channel.ask("shapePut", [key, shape]),
+    };
+    this.board = boardOf(channel, () => this.#flushUses());
+    this.room = {
+      free: (bytes) => channel.ask("free", [bytes]).catch(() => 0),
+      keep: () => channel.tell("keepFree"),
+    };
+    this.ledger = {
+      used: (digest, size, at) => this.#used(digest, size, at),
+      removed: (digest) => {
+        this.#uses.delete(digest);
+        channel.tell("removed", digest);
+      },
+    };
+  }
+
+  /** Rejects where the primary is of another version of the program. */
+  async hello(): Promise<Welcome> {
+    const welcome = await this.#channel.ask("hello", [protocolVersion], ({ facts }) => this.#copies.apply(facts));
+    if (welcome.version === protocolVersion) return welcome;
+    throw new EntrepotError("CONFIG_INVALID", "This program is another version than the one that runs; restart it.");
+  }
+
+  ready(listening: readonly Listened[]): void {
+    this.#channel.tell("ready", listening);
+  }
+
+  async unfit(error: Error): Promise<void> {
+    await this.#channel.ask("unfit", [error]);
+  }
+
+  /** Resolves when the primary knows all that this worker had to say. */
+  async goodbye(): Promise<void> {
+    this.#flushUses();
+    await this.#channel.ask("goodbye", []).catch(() => undefined);
+  }
+
+  metricsText(): Promise<string> {
+    return this.#channel.ask("metricsText", []);
+  }
+
+  dashboard(): Promise<DashboardFigures> {
+    return this.#channel.ask("dashboard", []);
+  }
+
+  #methods(): WorkerMethods {
+    return {
+      learn: (changes) => this.#copies.apply(changes),
+      recordChanged: (key, now) => this.records.changed(key, now),
+      recordForget: (key) => this.records.forget(key),
+      contentRemoved: (digest) => this.forget?.(digest),
+      flightNews: (number, digest, news) => this.flights?.hear(number, digest, news),
+      flightTakeOver: (flight) => this.flights?.takeOver(flight),
+      flightFollowed: (number, digest, by) => this.flights?.followed(number, digest, by),
+      figures: () => {
+        if (this.parts === undefined) throw new EntrepotError("STOPPING", "The worker is not ready yet.");
+        return this.parts.figures();
+      },
+      stop: (how, limit) => this.parts?.stop(how, limit),
+    };
+  }
+
+  /** A hit costs no message: what was used is told together, once a second. */
+  #used(digest: Digest, size: number, at: number): void {
+    this.#uses.set(digest, [digest, size, at]);
+    this.#useTimer ??= setTimeout(() => this.#flushUses(), useEvery).unref();
+  }
+
+  #flushUses(): void {
+    clearTimeout(this.#useTimer);
+    this.#useTimer = undefined;
+    const uses = [...this.#uses.values()];
+    this.#uses = new Map();
+    if (uses.length > 0) this.#channel.tell("used", uses);
+  }
+}
+
+function boardOf(channel: Channel<WorkerMethods, PrimaryMethods>, flushUses: () => void): BoardPort {
+  return {
+    current: (digest, first) => channel.ask("flightCurrent", [digest], first),
+    join: (digest, origin, expected, first) => channel.ask("flightJoin", [digest, origin, expected], first),
+    progress: (number, digest, progress) => channel.tell("flightProgress", number, digest, progress),
+    split: (number, digest, lost) => channel.tell("flightSplit", number, digest, lost),
+    ended: (number, digest, end) => {
+      // What was adopted counts for the size of the cache at once.
+      flushUses();
+      channel.tell("flightEnded", number, digest, end);
+    },
+    left: (number, digest) => channel.tell("flightLeft", number, digest),
+    unable: (number, digest) => channel.tell("flightUnable", number, digest),
+  };
+}
