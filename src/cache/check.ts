@@ -26,16 +26,7 @@ export async function conditionOf(
   let descriptor: number | undefined;
   try {
     descriptor = await openFile(path, "r");
-    const hash = hashFor(digest);
-    for (let position = 0; ;) {
-      signal.throwIfAborted();
-      const { bytesRead } = await readFile(descriptor, buffer, 0, buffer.length, position);
-      if (bytesRead === 0) break;
-      hash.update(buffer.subarray(0, bytesRead));
-      position += bytesRead;
-      await advance?.(bytesRead);
-    }
-    if (digestOfHash(algorithmOf(digest), hash) === digest) return "whole";
+    if ((await digestOfOpen(descriptor, digest, buffer, signal, advance)) === digest) return "whole";
     return (await isStill(path, descriptor)) ? "rotten" : "gone";
   } catch (error) {
     const code = errnoOf(error);
@@ -44,6 +35,25 @@ export async function conditionOf(
     throw error;
   } finally {
     if (descriptor !== undefined) await closeFile(descriptor).catch(() => undefined);
+  }
+}
+
+/** What an opened file hashes to, by the algorithm of `digest`. Rejects with the disk's error, and when aborted. */
+export async function digestOfOpen(
+  descriptor: number,
+  digest: Digest,
+  buffer: Buffer,
+  signal: AbortSignal,
+  advance?: (bytes: number) => Promise<void> | undefined,
+): Promise<Digest> {
+  const hash = hashFor(digest);
+  for (let position = 0; ;) {
+    signal.throwIfAborted();
+    const { bytesRead } = await readFile(descriptor, buffer, 0, buffer.length, position);
+    if (bytesRead === 0) return digestOfHash(algorithmOf(digest), hash);
+    hash.update(buffer.subarray(0, bytesRead));
+    position += bytesRead;
+    await advance?.(bytesRead);
   }
 }
 

@@ -1,5 +1,5 @@
 import { read } from "node:fs";
-import { mkdir, stat, unlink, utimes } from "node:fs/promises";
+import { mkdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Body } from "../core/body.ts";
@@ -11,9 +11,12 @@ import { MemoryBody } from "../core/memory-body.ts";
 import { FileBody } from "./file-body.ts";
 import { Hot } from "./hot.ts";
 import { contentPath, spoolDirectory } from "./layout.ts";
+import { OpenFile } from "./open-file.ts";
 import { BufferPool } from "./pool.ts";
+import { Proof } from "./proof.ts";
 import { SerialByKey } from "./serial.ts";
 import { closeFile, createFile, DiskSpool, moveInto, openFile, type SpoolHome, statFile, writeAll } from "./spool.ts";
+import { isMark, isUntouched, mark, type Stamp } from "./stamp.ts";
 import { newSpoolName, tidySpools } from "./tidy.ts";
 import { errnoOf, Troubles } from "./trouble.ts";
 import type { HotStore, Spool, Stored, StoreListener } from "./types.ts";
@@ -32,6 +35,8 @@ export interface DiskStoreOptions {
   readonly readBuffers?: { readonly size: number; readonly keep: number };
   /** false: what earlier runs left is another process's to clear away. */
   readonly tidy?: boolean;
+  /** Files up to so many bytes are proven before their first byte is given; 64 MiB unless given. */
+  readonly provenFirst?: number;
 }
 
 /** Content of at most this many bytes is read once and then kept in memory while it is used. */
@@ -76,6 +81,9 @@ class DiskStore implements DiskStorage {
   readonly #listeners: StoreListener[] = [];
   /** Damaged, and still there. */
   readonly #condemned = new Set<Digest>();
+  /** Of files that are being hashed. */
+  readonly #proofs = new Map<Digest, Proof>();
+  readonly #provenFirst: number;
 
   constructor(options: DiskStoreOptions, troubles: Troubles) {
     this.#directory = options.directory;
@@ -83,6 +91,7 @@ class DiskStore implements DiskStorage {
     this.#hot = new Hot(options.hotBytes ?? 64 * 1024 * 1024);
     this.#pool = new BufferPool(options.readBuffers?.size ?? 512 * 1024, options.readBuffers?.keep ?? 32);
     this.#troubles = troubles;
+    this.#provenFirst = options.provenFirst ?? 64 * 1024 * 1024;
   }
 
   watch(listener: StoreListener): void {
@@ -130,7 +139,8 @@ class DiskStore implements DiskStorage {
 
   /** The body of an opened file; undefined, with the file dropped, where its size is not what it has to be. */
   async #body(digest: Digest, descriptor: number, expected: number | undefined): Promise<Body | undefined> {
-    const { size, mtimeMs } = await statFile(descriptor);
+    const stamp = await statFile(descriptor);
+    const { size, mtimeMs } = stamp;
     const known = this.#hot.known(digest);
     const wanted = expected ?? known?.size;
     // A file of no bytes is what a power cut leaves of one that was renamed but not yet written out.
@@ -143,8 +153,8 @@ class DiskStore implements DiskStorage {
       return undefined;
     }
     if (known === undefined) this.#hot.learn(digest, { size, used: mtimeMs, marked: mtimeMs });
+    if (size > hotContent) return await this.#fileBody(digest, new OpenFile(descriptor), stamp);
     this.#use(digest, size);
-    if (size > hotContent) return new FileBody(descriptor, size, this.#pool, () => this.#drop(digest));
     const bytes = Buffer.allocUnsafeSlow(size);
     const { bytesRead } = await readFile(descriptor, bytes, 0, size, 0);
     await closeFile(descriptor);
@@ -155,6 +165,46 @@ class DiskStore implements DiskStorage {
     }
     this.#hot.keep(digest, bytes);
     return new MemoryBody(bytes);
+  }
+
+  /** What was not compared with its digest by this process, or was changed since, is proven first, or while it is read for the first time. */
+  async #fileBody(digest: Digest, file: OpenFile, stamp: Stamp): Promise<Body | undefined> {
+    const parts = { file, stamp, size: stamp.size, pool: this.#pool, damaged: () => this.#drop(digest) };
+    if (isUntouched(this.#hot.known(digest)?.proven, stamp)) {
+      this.#use(digest, stamp.size);
+      return new FileBody(parts);
+    }
+    const proof = this.#proofOf(digest, file, stamp);
+    const body = new FileBody({ ...parts, proof });
+    if (stamp.size > this.#provenFirst) return body;
+    try {
+      await body.proven();
+      return body;
+    } catch {
+      body.close();
+      return undefined;
+    }
+  }
+
+  /** One for all who read the file meanwhile. */
+  #proofOf(digest: Digest, file: OpenFile, stamp: Stamp): Proof {
+    const running = this.#proofs.get(digest);
+    if (running !== undefined && !running.isOver && isUntouched(running.stamp, stamp)) return running;
+    const proof = new Proof(file, stamp, digest, this.#pool, (verdict) => {
+      if (this.#proofs.get(digest) === proof) this.#proofs.delete(digest);
+      if (verdict === "whole") this.#proved(digest, stamp);
+    });
+    this.#proofs.set(digest, proof);
+    return proof;
+  }
+
+  #proved(digest: Digest, stamp: Stamp): void {
+    const known = this.#hot.known(digest);
+    if (known?.size !== stamp.size) return;
+    known.proven = stamp;
+    // From now on its time is ours, so that another change will show.
+    if (!isMark(stamp)) known.marked = Number.NEGATIVE_INFINITY;
+    this.#use(digest, stamp.size);
   }
 
   async stat(digest: Digest): Promise<Stored | undefined> {
@@ -243,7 +293,8 @@ class DiskStore implements DiskStorage {
       }
       this.#condemned.delete(digest);
       const now = this.#clock.now();
-      this.#hot.learn(digest, { size, used: now, marked: now });
+      const proven = await stat(contentPath(this.#directory, digest)).catch(() => undefined);
+      this.#hot.learn(digest, { size, used: now, marked: now, ...(proven?.size === size && { proven }) });
       for (const listener of this.#listeners) listener.used(digest, size, now);
     });
   }
@@ -277,7 +328,7 @@ class DiskStore implements DiskStorage {
     for (const listener of this.#listeners) listener.used(digest, size, now);
     if (now - known.marked < markEvery) return;
     known.marked = now;
-    utimes(contentPath(this.#directory, digest), now / 1000, now / 1000).catch((error: unknown) => {
+    mark(contentPath(this.#directory, digest), now).catch((error: unknown) => {
       // Evicted or wiped in between: find notices that itself.
       if (errnoOf(error) !== "ENOENT") this.#troubles.report("mark a blob as used", error);
     });

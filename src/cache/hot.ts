@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Digest } from "../core/digest.ts";
+import type { Stamp } from "./stamp.ts";
 
 /** What this process knows of content on disk. */
 export interface Known {
@@ -9,6 +10,8 @@ export interface Known {
   used: number;
   /** The last use that the file's time tells. */
   marked: number;
+  /** Of the file whose bytes were compared with the digest, by this process. */
+  proven?: Stamp | undefined;
 }
 
 /** Memory in front of the disk: small content itself, and facts about the rest. Bounded. */

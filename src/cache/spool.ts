@@ -1,9 +1,10 @@
 import { close, fstat, open, read, writev } from "node:fs";
-import { mkdir, rename, unlink, utimes } from "node:fs/promises";
+import { mkdir, rename, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import type { Digest } from "../core/digest.ts";
 import type { Spool } from "./types.ts";
+import { mark } from "./stamp.ts";
 import { errnoOf } from "./trouble.ts";
 
 export const openFile = promisify(open);
@@ -31,7 +32,7 @@ export async function createFile(path: string): Promise<number> {
 
 /** Renames a file into place and dates it; makes the directory where it is missing. Renaming first spares asking for it each time. */
 export async function moveInto(from: string, to: string, used: number): Promise<void> {
-  await utimes(from, used / 1000, used / 1000);
+  await mark(from, used);
   try {
     await rename(from, to);
   } catch (error) {

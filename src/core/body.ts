@@ -14,6 +14,11 @@ export interface Body {
    * `pull` returns.
    */
   pull(position: number, limit: number, done: PullCallback): void;
+  /**
+   * Of a body that is proven while it is read, and whose end alone is held back: resolves when it is whole, rejects where it is not what it
+   * should be. To be waited for before a part of it is sent that does not reach its end.
+   */
+  proven?(): Promise<void>;
   /** Gives the body's file back. A pull under way is called back with a CANCELLED error. May be called twice. */
   close(): void;
 }

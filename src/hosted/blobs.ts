@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { copyFile, mkdir, open, stat, unlink, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { FileBody } from "../cache/file-body.ts";
+import { OpenFile } from "../cache/open-file.ts";
 import { BufferPool } from "../cache/pool.ts";
 import { openFile, statFile } from "../cache/spool.ts";
 import { errnoOf } from "../cache/trouble.ts";
@@ -31,7 +32,7 @@ export class Blobs {
     const descriptor = await found(blobPath(this.#root, digest), (path) => openFile(path, "r"));
     if (descriptor === undefined) return undefined;
     const { size } = await statFile(descriptor);
-    return new FileBody(descriptor, size, this.#pool, () => undefined);
+    return new FileBody({ file: new OpenFile(descriptor), size, pool: this.#pool, damaged: () => undefined });
   }
 
   /** Bytes; undefined where it is not here. */

@@ -12,14 +12,13 @@ import type {
 import type { Body } from "../core/body.ts";
 import type { Digest } from "../core/digest.ts";
 import { EntrepotError } from "../core/errors.ts";
-import { contentLength, first } from "../core/headers.ts";
 import { blobMediaType } from "../core/media-types.ts";
 import type { Origin } from "../core/origin.ts";
-import { contentRange, parseContentRange } from "../core/range.ts";
+import { contentRange } from "../core/range.ts";
 import type { RegistryRequest } from "../core/request.ts";
 import type { Share } from "../core/shared-map.ts";
 import type { CacheStatus, CacheType } from "../observe/trace.ts";
-import type { Fetch, UpstreamResponse } from "../upstream/types.ts";
+import type { Fetch } from "../upstream/types.ts";
 import type { Access } from "./access.ts";
 import { AlreadyHeld } from "./already-held.ts";
 import { askForContent, noteUpstream } from "./ask.ts";
@@ -27,6 +26,7 @@ import { type Plan, planAnswer } from "./conditional.ts";
 import { cacheHeaders, contentHeaders, etagOf } from "./content-headers.ts";
 import type { Exchange } from "./exchange.ts";
 import { identityOf } from "./identity.ts";
+import { sourceOf } from "./fill-source.ts";
 import { ExpectedSizes } from "./expected-sizes.ts";
 import { Refusal, refusalOf, sendRefusal } from "./refusal.ts";
 import { referencesOf } from "./references.ts";
@@ -180,8 +180,15 @@ export class Content {
     }
     const body = await this.#parts.store.find(record.digest, record.size);
     if (body === undefined) return false;
-    await this.send(exchange, record, body, status, type);
-    return true;
+    try {
+      await this.send(exchange, record, body, status, type);
+      return true;
+    } catch (error) {
+      body.close();
+      // Damaged, or on a disk that fails, and found out before anything was sent.
+      if (exchange.response.headersSent || !(error instanceof EntrepotError) || error.code !== "CACHE_IO") throw error;
+      return false;
+    }
   }
 
   /** Answers with a body, whole or the range asked for, and closes it. */
@@ -205,6 +212,7 @@ export class Content {
     if (range !== undefined) headers["content-range"] = contentRange(range, body.size ?? 0);
     const length = range === undefined ? body.size : range.last - range.first + 1;
     if (length !== undefined) headers["content-length"] = length;
+    if (range !== undefined && range.last + 1 !== body.size) await body.proven?.();
     await sendBody(exchange, plan.status, headers, body, range);
   }
 
@@ -378,19 +386,4 @@ function isUnexpected(error: unknown): error is EntrepotError & { readonly detai
   if (!(error instanceof EntrepotError)) return false;
   const { detail } = error;
   return typeof detail === "object" && detail !== null && "expected" in detail && typeof detail.expected === "number";
-}
-
-function sourceOf(response: UpstreamResponse): FillSource {
-  const mediaType = first(response.headers["content-type"]) ?? blobMediaType;
-  const length = contentLength(response.headers);
-  // A weak tag does not say that the bytes are the same.
-  const etag = first(response.headers.etag);
-  const validator = etag?.startsWith('"') === true ? etag : undefined;
-  if (response.status === 200) return { size: length, mediaType, validator, offset: 0, body: response.body };
-  const range = parseContentRange(first(response.headers["content-range"]));
-  if (range === undefined) {
-    response.body.destroy();
-    throw new EntrepotError("UPSTREAM_PROTOCOL", "The registry answered 206 without a Content-Range that can be read.");
-  }
-  return { size: range.size, mediaType, validator, offset: range.first, body: response.body };
 }

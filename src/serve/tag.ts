@@ -137,18 +137,18 @@ export class Tags {
     const resolved = held === undefined ? undefined : await this.#head(pull, pull.exchange.signal, patience);
     const now = resolved?.record;
     if (now !== undefined && (await this.#answer(pull, now, statusOf(known ?? held, now)))) return;
-    const { record, bytes } = await this.#get(pull, held);
-    if (bytes !== undefined) {
-      await this.#parts.content.send(
-        pull.exchange,
-        record,
-        new MemoryBody(bytes),
-        statusOf(known, record, "EXPIRED"),
-        pull.tier.type,
-      );
-    } else if (!(await this.#answer(pull, record, "REVALIDATED"))) {
-      throw new EntrepotError("CACHE_IO", "The cached manifest vanished while it was revalidated; pull again.");
+    // What is held may turn out damaged when it is to be sent: then it is fetched whole.
+    const isStill = held !== undefined && (await this.#isHeld(pull.origin, held));
+    for (const condition of isStill ? [held, undefined] : [undefined]) {
+      const { record, bytes } = await this.#get(pull, condition);
+      const status = bytes === undefined ? "REVALIDATED" : statusOf(known, record, "EXPIRED");
+      if (bytes === undefined && (await this.#answer(pull, record, status))) return;
+      if (bytes !== undefined) {
+        await this.#parts.content.send(pull.exchange, record, new MemoryBody(bytes), status, pull.tier.type);
+        return;
+      }
     }
+    throw new EntrepotError("CACHE_IO", "The cached manifest vanished while it was revalidated; pull again.");
   }
 
   /** Answers from the record and the store; false where the body is not here. */
@@ -193,7 +193,7 @@ export class Tags {
     const { exchange, origin, name } = pull;
     const { accept } = exchange.headers;
     const { fetch, store, records, tags, clock, access } = this.#parts;
-    return this.#parts.coalesce(workKey("GET", pull), exchange.signal, async (signal) => {
+    return this.#parts.coalesce(`${workKey("GET", pull)}|${held?.digest ?? ""}`, exchange.signal, async (signal) => {
       const headers: Record<string, string> = held === undefined ? {} : { "if-none-match": etagOf(held.digest) };
       const response = await fetch(askForContent(exchange, { ...pull, signal, method: "GET", headers }));
       noteUpstream(exchange, response);

@@ -1,7 +1,6 @@
-import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { contentPath } from "../../../src/cache/layout.ts";
 import { conditionOf } from "../../../src/cache/check.ts";
 import { parseDigest } from "../../../src/core/digest.ts";
 import { gate } from "../../fixtures/gate.ts";
@@ -9,18 +8,9 @@ import { type RunningProxy, startProxy } from "../../fixtures/proxy.ts";
 import { type FixtureRegistry, startRegistry, uniqueBytes } from "../../fixtures/registry.ts";
 import type { Content } from "../../fixtures/synthetic-blob.ts";
 import { clientOf, hub, until } from "../stage.ts";
+import { fileOf, flip, path } from "./files.ts";
 
-const path = ({ digest }: Content): string => `/v2/library/app/blobs/${digest}`;
-
-function fileOf(proxy: RunningProxy, { digest }: Content): string {
-  return contentPath(join(proxy.directory, "cache"), digest as NonNullable<ReturnType<typeof parseDigest>>);
-}
-
-function flip(file: string, position: number): void {
-  const bytes = readFileSync(file);
-  bytes[position] = (bytes[position] ?? 0) ^ 4;
-  writeFileSync(file, bytes);
-}
+t.setTimeout(120_000);
 
 /** What happens to the file of a blob of so many bytes; another blob's file is at hand. */
 const damages: Record<string, { size: number; harm: (file: string, other: string) => void }> = {
@@ -29,6 +19,14 @@ const damages: Record<string, { size: number; harm: (file: string, other: string
   "has grown": { size: 400_000, harm: (file) => writeFileSync(file, "more", { flag: "a" }) },
   "is deleted": { size: 400_000, harm: (file) => rmSync(file) },
   "is another blob's": { size: 400_000, harm: (file, other) => writeFileSync(file, readFileSync(other)) },
+  "has a flipped bit": { size: 400_000, harm: (file) => flip(file, 200_000) },
+  "was swapped for another's of the same size": {
+    size: 400_000,
+    harm(file) {
+      writeFileSync(`${file}.new`, uniqueBytes(400_000));
+      renameSync(`${file}.new`, file);
+    },
+  },
   "has a flipped bit, and is small": { size: 50_000, harm: (file) => flip(file, 49_000) },
 };
 

@@ -1,0 +1,29 @@
+import { utimes } from "node:fs/promises";
+
+/** What tells one state of a file from another. */
+export interface Stamp {
+  readonly dev: number;
+  readonly ino: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly mtimeMs: number;
+}
+
+/**
+ * Dates a file with its last use, milliseconds since the epoch. In whole seconds: a change by anybody else gives it a fraction (where the
+ * file system has any), so that ours, and those of other workers, are told from it.
+ */
+export async function mark(path: string, used: number): Promise<void> {
+  const seconds = Math.floor(used / 1000);
+  await utimes(path, seconds, seconds);
+}
+
+export function isMark({ mtimeMs }: Pick<Stamp, "mtimeMs">): boolean {
+  return mtimeMs % 1000 === 0;
+}
+
+/** Whether nobody but us has touched a file since it had this stamp. */
+export function isUntouched(stamp: Stamp | undefined, now: Stamp): boolean {
+  if (stamp === undefined || stamp.dev !== now.dev || stamp.ino !== now.ino || stamp.size !== now.size) return false;
+  return stamp.mtimeMs === now.mtimeMs || isMark(now);
+}
