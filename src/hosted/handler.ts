@@ -3,7 +3,7 @@ import { EntrepotError } from "../core/errors.ts";
 import { parseRegistryRequest, type RegistryRequest } from "../core/request.ts";
 import type { Log } from "../observe/log.ts";
 import type { Exchange, Handler } from "../serve/exchange.ts";
-import { noteRequest } from "../serve/registry.ts";
+import { noteRequest } from "../serve/note-request.ts";
 import { sendError } from "../serve/write.ts";
 import { apiVersion, sendJson } from "./answer.ts";
 import { listReferrers, listRepositories, listTags } from "./lists.ts";

@@ -7,6 +7,7 @@ import type { Content } from "./content.ts";
 import { cacheHeaders } from "./content-headers.ts";
 import type { Exchange, Handler } from "./exchange.ts";
 import type { Offline } from "./offline.ts";
+import { noteRequest } from "./note-request.ts";
 import { forward, pass } from "./pass.ts";
 import { push, type PushParts } from "./push.ts";
 import type { Tags } from "./tag.ts";
@@ -75,15 +76,6 @@ async function guarded(log: Log, exchange: Exchange, answer: (origin: Origin) =>
     if (error.code === "INTERNAL")
       log.error({ err: error.cause, path: exchange.trace.path }, "an exchange failed inside the proxy");
   }
-}
-
-/** What the request is for, in the trace. */
-export function noteRequest(exchange: Exchange, request: RegistryRequest): void {
-  const { trace } = exchange;
-  trace.kind = request.kind;
-  if ("repository" in request) trace.repository = request.repository;
-  if (request.kind === "manifest") trace.reference = request.tag ?? request.digest;
-  else if ("digest" in request && request.digest !== undefined) trace.reference = request.digest;
 }
 
 /** RFC 9110 §15.5.6: a 405 says what is allowed. */

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { ociError, until } from "../stage.ts";
-import { digestOf, hostedStage, manifestType, type RegistryClient } from "./rig.ts";
+import { digestOf, manifestType, type RegistryClient } from "./client.ts";
+import { hostedStage } from "./rig.ts";
 
 const name = "team/app";
 

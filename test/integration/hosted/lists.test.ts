@@ -5,12 +5,12 @@ import {
   descriptor,
   digestOf,
   emptyType,
-  hostedStage,
   imageManifest,
   indexType,
   manifestType,
   type RegistryClient,
-} from "./rig.ts";
+} from "./client.ts";
+import { hostedStage } from "./rig.ts";
 
 /** OCI distribution 1.1, "Content Discovery". */
 const name = "team/app";

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import t from "tap";
-import { digestOf, hostedStage } from "./rig.ts";
+import { digestOf } from "./client.ts";
+import { hostedStage } from "./rig.ts";
 
 /** OCI distribution 1.1, "Mounting a blob from another repository". */
 const source = "team/source";

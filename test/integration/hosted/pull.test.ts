@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { ociError } from "../stage.ts";
-import { digestOf, hostedStage, imageManifest, indexType, manifestType } from "./rig.ts";
+import { digestOf, imageManifest, indexType, manifestType } from "./client.ts";
+import { hostedStage } from "./rig.ts";
 
 /** OCI distribution 1.1, "Pull", and RFC 9110 for ranges and conditions. */
 const name = "team/app";

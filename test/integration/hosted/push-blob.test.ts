@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { ociError } from "../stage.ts";
-import { digestOf, hostedStage } from "./rig.ts";
+import { digestOf } from "./client.ts";
+import { hostedStage } from "./rig.ts";
 
 /** OCI distribution 1.1, "Pushing blobs". */
 const name = "team/app";

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { ociError } from "../stage.ts";
-import { descriptor, digestOf, emptyType, hostedStage, imageManifest, indexType, manifestType } from "./rig.ts";
+import { descriptor, digestOf, emptyType, imageManifest, indexType, manifestType } from "./client.ts";
+import { hostedStage } from "./rig.ts";
 
 /** OCI distribution 1.1, "Pushing Manifests". */
 const name = "team/app";

@@ -3,7 +3,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { startProxy } from "../../fixtures/proxy.ts";
-import { digestOf, hostedStage, imageManifest, registryClient, temporary } from "./rig.ts";
+import { digestOf, imageManifest } from "./client.ts";
+import { hostedStage, registryClient, temporary } from "./rig.ts";
 
 const name = "team/app";
 
