@@ -6,6 +6,8 @@ import { survives } from "./crash-check.ts";
 const step = Number(process.env["CRASH_STEP"] ?? 40);
 const begin = 1 + (Number(process.env["CRASH_SEED"] ?? Date.now()) % step);
 
+t.setTimeout(60_000);
+
 t.test(
   "killed before operations on its files: what was accepted is there, an upload goes on, nothing is left",
   async (t) => {
