@@ -49,7 +49,7 @@ async function ensure(client: RegistryClient, repository: string, bytes: Buffer,
 }
 
 /** Pushers that lost against a collector without pause again and again; it waits for them. */
-let starving = 0;
+const starving = new Set<string>();
 const patience = 4;
 
 async function push(client: RegistryClient, one: Step, tag: string): Promise<Kept> {
@@ -57,12 +57,12 @@ async function push(client: RegistryClient, one: Step, tag: string): Promise<Kep
   try {
     for (;;) {
       tries += 1;
-      if (tries === patience) starving += 1;
+      if (tries === patience) starving.add(tag);
       const kept = await tryPush(client, one, tag);
       if (kept !== undefined) return kept;
     }
   } finally {
-    if (tries >= patience) starving -= 1;
+    starving.delete(tag);
   }
 }
 
@@ -119,7 +119,7 @@ async function collectUntil({ hosted }: Bare, signal: AbortSignal): Promise<numb
       if (asEntrepotError(error).code !== "STORAGE_BUSY") throw error;
     }
     do await new Promise((resolve) => setImmediate(resolve));
-    while (starving > 0);
+    while (starving.size > 0);
   }
   return rounds;
 }
