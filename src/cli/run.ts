@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { type ErrorCode, EntrepotError } from "../core/errors.ts";
 import type { LoadedConfig } from "../config/load.ts";
@@ -43,9 +43,18 @@ export async function run({ argv, env, io, clock = systemClock }: Invocation): P
   }
 }
 
+function readFile(path: string): string {
+  return readFileSync(path, "utf8");
+}
+
 async function load(flags: readonly string[], env: Invocation["env"]): Promise<LoadedConfig> {
   const { loadConfig } = await import("../config/load.ts");
-  return loadConfig({ argv: flags, env, readFile: (path) => readFileSync(path, "utf8") });
+  return loadConfig({
+    argv: flags,
+    env,
+    readFile,
+    readLocal: (name) => (existsSync(name) ? readFile(name) : undefined),
+  });
 }
 
 function exitCodeOf(code: ErrorCode): number {

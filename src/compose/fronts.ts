@@ -1,13 +1,17 @@
 import { createDispatch } from "../front/dispatch.ts";
 import { createMirror } from "../front/mirror.ts";
 import { createPublicUrl, type PublicUrl } from "../front/public-url.ts";
+import { createRegistryFront } from "../front/registry.ts";
 import type { Front } from "../front/types.ts";
 import { claimsOf } from "../config/front-claims.ts";
 import { frontsOf } from "../config/front-entries.ts";
 import type { FrontEntry } from "../config/fronts.ts";
 import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../observe/log.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Handler } from "../serve/exchange.ts";
+import { openAccounts } from "./accounts.ts";
 
 export interface FrontNeeds {
   readonly policy: Policy;
@@ -16,6 +20,8 @@ export interface FrontNeeds {
   readonly isOwnPath: (path: string) => boolean;
   /** The registry of our own; undefined where there is none. */
   readonly hosted: Handler | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
 /** What fronts are made with. */
@@ -23,9 +29,9 @@ interface FrontParts extends FrontNeeds {
   readonly publicUrl: PublicUrl;
 }
 
-/** Puts the fronts of the configuration before the proxy's own endpoints. */
+/** Puts the fronts of the configuration before the proxy's own endpoints. Throws CONFIG_INVALID where one cannot be made. */
 export function createFronts(config: Config, needs: FrontNeeds, own: Handler): Handler {
-  const { policy, isOwnPath, hosted } = needs;
+  const { policy, isOwnPath } = needs;
   const parts = { ...needs, publicUrl: createPublicUrl(policy.trustsProxy) };
   const fronts: Front[] = frontsOf(config).map((entry) => ({
     name: entry.name,
@@ -33,18 +39,18 @@ export function createFronts(config: Config, needs: FrontNeeds, own: Handler): H
     claims: claimsOf(entry),
     handler: handlerOf(entry, parts),
   }));
-  if (hosted !== undefined) {
-    fronts.push({
-      name: "registry",
-      hosts: [],
-      claims: [{ paths: "registry", endpoints: [], yields: false }],
-      handler: hosted,
-    });
-  }
   return createDispatch({ fronts, own, isOwnPath, isOwnName: policy.isOwnName });
 }
 
-function handlerOf(entry: FrontEntry, { policy, registry }: FrontParts): Handler {
-  const { name, settings } = entry;
-  return createMirror({ name, upstream: settings.upstreamRegistry, intercepts: policy.intercepts, registry });
+function handlerOf(entry: FrontEntry, { policy, registry, hosted, clock, log }: FrontParts): Handler {
+  const { name } = entry;
+  const { intercepts } = policy;
+  switch (entry.kind) {
+    case "mirror":
+      return createMirror({ name, upstream: entry.settings.upstreamRegistry, intercepts, registry });
+    case "registry": {
+      const accounts = openAccounts(entry.settings, clock, log);
+      return createRegistryFront({ name, accounts, intercepts, registry, hosted });
+    }
+  }
 }

@@ -93,6 +93,8 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Serv
     registry: handlers.behindFronts,
     isOwnPath: isAdminPath,
     hosted: hosted?.handler,
+    clock,
+    log,
   };
   const fronts = createFronts(config, frontNeeds, admin);
   const listener = createListener(listenerOptions(config, clock), {

@@ -21,6 +21,10 @@ const claimsByKind: Readonly<Record<FrontKind, readonly Omit<Claim, "yields">[]>
     { paths: "ns", endpoints: [] },
     { paths: "registry", endpoints: [] },
   ],
+  registry: [
+    { paths: "proxy", endpoints: [] },
+    { paths: "registry", endpoints: [] },
+  ],
 };
 
 export function claimsOf({ kind, implicit }: FrontEntry): Claim[] {

@@ -5,6 +5,7 @@ import type { Config } from "./schema.ts";
 /** Whether flags and variables ask for a front of a kind: by the option that it could not be without. */
 const askedFor: Readonly<Record<FrontKind, (config: Partial<Config>) => boolean>> = {
   mirror: ({ mirror }) => mirror === true,
+  registry: ({ registryStorage, proxyStorage }) => registryStorage !== undefined || proxyStorage !== undefined,
 };
 
 /** All fronts: those of the file's list, and one of each kind that flags and variables ask for. */
@@ -12,9 +13,14 @@ export function frontsOf(config: Partial<Config>): FrontEntry[] {
   const listed = config.fronts ?? [];
   const kinds = Object.keys(frontTables).filter((kind): kind is FrontKind => kind in frontTables);
   const single = kinds
-    .filter((kind) => askedFor[kind](config) && !listed.some(({ name }) => name === kind))
+    .filter((kind) => askedFor[kind](config) && !listed.some((entry) => isInPlaceOf(entry, kind)))
     .map((kind) => fromOptions(kind, config));
   return [...listed, ...single];
+}
+
+/** A registry that is listed is the one of REGISTRY_STORAGE: a second one beside it would be without its accounts. */
+function isInPlaceOf({ name, kind: its }: FrontEntry, kind: FrontKind): boolean {
+  return name === kind || (kind === "registry" && its === kind);
 }
 
 function fromOptions(kind: FrontKind, config: Partial<Config>): FrontEntry {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type HostPort, parseHostPort } from "../core/origin.ts";
+import { accountOptions, htpasswdOptions } from "./accounts.ts";
 import { mirrorOptions } from "./front-mirror.ts";
 import { attempt, type Kind, no, type Peer, quote } from "./kind.ts";
 import type { Option } from "./option.ts";
@@ -7,6 +8,7 @@ import type { Option } from "./option.ts";
 /** The options of each kind of front: they stand among the others for the one front that flags and variables make, and in entries of `fronts`. */
 export const frontTables = {
   mirror: mirrorOptions,
+  registry: { ...accountOptions, ...htpasswdOptions },
 } as const;
 
 export type FrontKind = keyof typeof frontTables;
@@ -33,7 +35,7 @@ export type FrontEntry = {
 }[FrontKind];
 
 /** Settings without which a front of a kind is none. */
-const required: Readonly<Record<FrontKind, readonly string[]>> = { mirror: [] };
+const required: Readonly<Record<FrontKind, readonly string[]>> = { mirror: [], registry: [] };
 
 const kinds = Object.keys(frontTables).filter((kind): kind is FrontKind => kind in frontTables);
 const nameGrammar = /^[a-z0-9][a-z0-9-]{0,31}$/;

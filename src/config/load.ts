@@ -6,6 +6,7 @@ import { type CommandLine, readFlags } from "./flags.ts";
 import type { Given, Reading } from "./given.ts";
 import { quote } from "./kind.ts";
 import { nameOf, type Option } from "./option.ts";
+import { readToml, tomlFile } from "./toml.ts";
 import { type Config, type OptionName, options, optionTable } from "./schema.ts";
 
 export type Source = "flag" | "environment" | "file" | "default";
@@ -30,6 +31,8 @@ export interface ConfigInput {
   readonly env: Environment;
   /** Reads the file that CONFIG names, as UTF-8. */
   readonly readFile: ReadFile;
+  /** Reads a file of the working directory; undefined where there is none. */
+  readonly readLocal?: (name: string) => string | undefined;
 }
 
 /**
@@ -40,10 +43,13 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   const flags = readFlags(input.argv);
   const environment = readEnvironment(input.env);
   const file = readFrom(flags.given.get("config") ?? environment.get("config"), input.readFile);
+  const local = input.readLocal?.(tomlFile);
+  const toml: Reading = local === undefined ? { given: new Map(), problems: [] } : readToml(local);
   const layers: Layers = [
     ["flag", flags.given],
     ["environment", environment],
     ["file", file.given],
+    ["file", toml.given],
   ];
   const chosen = new Map(optionTable.map(([name, declared]) => [name, choose(name, declared, layers)]));
   const { values, problems } = readValues(chosen);
@@ -53,6 +59,7 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
     ...flags.problems,
     ...wordProblems(flags),
     ...file.problems,
+    ...toml.problems,
     ...problems,
     ...contradictions(config, (name) => chosen.get(name)?.name ?? nameOf(name, options[name])),
   ];
@@ -76,7 +83,7 @@ function readFrom(given: Given | undefined, readFile: ReadFile): Reading {
 
 function choose(name: OptionName, declared: Option<unknown>, layers: Layers): Chosen {
   for (const [source, layer] of layers) {
-    const given = layer.get(name);
+    const given = layer.get((declared.alias ?? name) as OptionName) ?? layer.get(name);
     if (given !== undefined) return { ...given, source };
   }
   return { value: declared.default, name: nameOf(name, declared), source: "default" };

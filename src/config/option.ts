@@ -25,6 +25,8 @@ export interface Option<T> {
   readonly default: string | undefined;
   /** What takes the place of a default that depends on something else. */
   readonly otherwise?: string;
+  /** Another option that is this one by another name, and goes before it wherever both are set. */
+  readonly alias?: string;
   /** One or several sentences. */
   readonly help: string;
   /** Its value is never shown as it is. */

@@ -14,6 +14,11 @@ export const registry = {
     otherwise: "uploads in REGISTRY_STORAGE",
     help: "Where its uploads in progress are. On another file system than REGISTRY_STORAGE, each blob is copied once more.",
   }),
+  proxyStorage: option({
+    group: "Registry",
+    kind: path,
+    help: "Another name of CACHE_DIR, which it goes before. Setting it turns the registry on, without REGISTRY_STORAGE for what is below proxy/ alone.",
+  }),
   uploadTtl: option({
     group: "Registry",
     kind: timeout,

@@ -1,5 +1,6 @@
 import { addressRanges, hostMap, hostRules, listenHosts, port, ports, targetRules } from "./addresses.ts";
 import { credentials, upstreamSettings } from "./credentials.ts";
+import { accountOptions, htpasswdOptions } from "./accounts.ts";
 import { mirrorOptions, mirrorSwitch } from "./front-mirror.ts";
 import { fronts } from "./fronts.ts";
 import { type Option, option } from "./option.ts";
@@ -122,6 +123,8 @@ export const options = {
 
   ...mirrorSwitch,
   ...mirrorOptions,
+  ...accountOptions,
+  ...htpasswdOptions,
   fronts: option({
     group: "Fronts",
     kind: fronts,
@@ -134,6 +137,7 @@ export const options = {
     group: "Cache",
     kind: path,
     default: "./cache",
+    alias: "proxyStorage",
     help: "Where cached blobs and manifests live.",
   }),
   cacheMaxSize: option({

@@ -1,22 +1,18 @@
 import { EntrepotError } from "../core/errors.ts";
-import { defaultPorts, type Origin, parseHostPort } from "../core/origin.ts";
+import { type Origin, parseHostPort } from "../core/origin.ts";
 import type { Handler } from "../serve/exchange.ts";
 import { sendError } from "../serve/write.ts";
 import { namespaceOf, withoutNamespace } from "./dispatch.ts";
+import { type Intercepts, registryOf, targetAt } from "./docker-hub.ts";
 import { createView } from "./seen.ts";
 
 export interface MirrorParts {
   readonly name: string;
   /** The registry behind requests that name none. */
   readonly upstream: Origin;
-  /** The origin of a host that the proxy serves; undefined for any other. */
-  readonly intercepts: (scheme: "https" | "http", host: string, port: number) => Origin | undefined;
+  readonly intercepts: Intercepts;
   readonly registry: Handler;
 }
-
-/** Docker Hub's registry goes by another name than its images. */
-const dockerHub = "registry-1.docker.io";
-const dockerHubNames = new Set(["docker.io", "index.docker.io"]);
 
 /**
  * A mirror as containerd and dockerd use one: `/v2/<repository>/...?ns=<registry>`, or without `ns` for one registry. What it may not serve is a 404, at which
@@ -26,14 +22,14 @@ export function createMirror({ name, upstream, intercepts, registry }: MirrorPar
   return async (exchange) => {
     const { target } = exchange.arrival;
     const namespace = namespaceOf(target);
-    const origin = namespace === undefined ? upstream : originOf(namespace, intercepts);
+    const parsed = namespace === undefined ? undefined : parseHostPort(namespace);
+    const origin = namespace === undefined ? upstream : parsed && registryOf(parsed, intercepts);
     if (origin === undefined) {
       const problem = "This mirror does not serve that registry; name it in REGISTRIES for it to.";
       sendError(exchange, new EntrepotError("NAME_UNKNOWN", problem));
       return;
     }
-    const path = withoutNamespace(target);
-    const asked = origin.host === dockerHub ? withLibrary(path) : path;
+    const asked = targetAt(origin, withoutNamespace(target));
     exchange.enter({
       front: name,
       origin,
@@ -51,16 +47,4 @@ function below(target: string, namespace: string | undefined): string | undefine
   if (!target.startsWith("/v2/")) return undefined;
   if (namespace === undefined) return target;
   return `${target}${target.includes("?") ? "&" : "?"}ns=${encodeURIComponent(namespace)}`;
-}
-
-function originOf(namespace: string, intercepts: MirrorParts["intercepts"]): Origin | undefined {
-  const parsed = parseHostPort(namespace);
-  if (parsed === undefined) return undefined;
-  const host = dockerHubNames.has(parsed.host) ? dockerHub : parsed.host;
-  return intercepts("https", host, parsed.port ?? defaultPorts.https);
-}
-
-/** Docker Hub's official images are called by one word, and live under `library/`. */
-function withLibrary(target: string): string {
-  return target.replace(/^\/v2\/([^/?]+)\/(manifests|blobs|tags|referrers)\/(?=[^/?]+(?:\?|$))/, "/v2/library/$1/$2/");
 }

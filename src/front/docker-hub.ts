@@ -1,0 +1,19 @@
+import { defaultPorts, type HostPort, type Origin } from "../core/origin.ts";
+
+/** The origin of a host that the proxy serves; undefined for any other. */
+export type Intercepts = (scheme: "https" | "http", host: string, port: number) => Origin | undefined;
+
+/** Docker Hub's registry goes by another name than its images. */
+const dockerHub = "registry-1.docker.io";
+const dockerHubNames = new Set(["docker.io", "index.docker.io"]);
+
+/** The registry that clients name by its host, or by that of its images; undefined where it is not served. */
+export function registryOf({ host, port }: HostPort, intercepts: Intercepts): Origin | undefined {
+  return intercepts("https", dockerHubNames.has(host) ? dockerHub : host, port ?? defaultPorts.https);
+}
+
+/** The target at a registry: Docker Hub's official images are called by one word, and live under `library/`. */
+export function targetAt({ host }: Origin, target: string): string {
+  if (host !== dockerHub) return target;
+  return target.replace(/^\/v2\/([^/?]+)\/(manifests|blobs|tags|referrers)\/(?=[^/?]+(?:\?|$))/, "/v2/library/$1/$2/");
+}

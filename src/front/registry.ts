@@ -1,0 +1,114 @@
+import type { Accounts } from "../auth/accounts.ts";
+import { EntrepotError } from "../core/errors.ts";
+import { endToEnd } from "../core/headers.ts";
+import { parseHostPort } from "../core/origin.ts";
+import { parseRegistryRequest } from "../core/request.ts";
+import type { Exchange, Handler } from "../serve/exchange.ts";
+import { withoutIdentity } from "../serve/identity.ts";
+import { sendBytes, sendError } from "../serve/write.ts";
+import { type Intercepts, registryOf, targetAt } from "./docker-hub.ts";
+import { withRepository } from "./names.ts";
+import { createView } from "./seen.ts";
+
+export interface RegistryFrontParts {
+  readonly name: string;
+  /** Who may use it; undefined: everybody. */
+  readonly accounts: Accounts | undefined;
+  readonly intercepts: Intercepts;
+  /** Answers for other registries. */
+  readonly registry: Handler;
+  /** Answers for what was pushed here; undefined where nothing is. */
+  readonly hosted: Handler | undefined;
+}
+
+/** A registry with two jobs: names below `proxy/<host>/` are another registry's, pulled through; all others are its own. */
+export function createRegistryFront(parts: RegistryFrontParts): Handler {
+  return async (exchange) => {
+    if (!(await isAdmitted(parts.accounts, exchange))) return;
+    const { target } = exchange.arrival;
+    const [, host, rest] = /^\/v2\/proxy\/([^/?]*)(?:\/(.*))?$/s.exec(target) ?? [];
+    if (host !== undefined) await pullThrough(parts, exchange, host, rest ?? "");
+    else if (parts.hosted !== undefined) await parts.hosted(exchange);
+    else withoutStorage(exchange, target);
+  };
+}
+
+/** Sends the refusal itself. Basic is what docker login, podman and containerd answer without a token service. */
+async function isAdmitted(accounts: Accounts | undefined, exchange: Exchange): Promise<boolean> {
+  if (accounts === undefined) return true;
+  try {
+    if ((await accounts.check(exchange.request.headers.authorization)) !== undefined) return true;
+    const problem = "This registry is for its accounts alone: docker login, and a right password.";
+    sendError(exchange, new EntrepotError("UNAUTHORIZED", problem), { "www-authenticate": 'Basic realm="entrepot"' });
+  } catch (error) {
+    sendError(exchange, error);
+  }
+  return false;
+}
+
+async function pullThrough(parts: RegistryFrontParts, exchange: Exchange, given: string, rest: string): Promise<void> {
+  const { name, accounts, intercepts, registry } = parts;
+  const { method } = exchange.trace;
+  if (method !== "GET" && method !== "HEAD") {
+    const problem = "Names below proxy/ are other registries'; push under another name, or to the registry itself.";
+    sendError(exchange, new EntrepotError("NAME_INVALID", problem));
+    return;
+  }
+  const host = decoded(given);
+  const parsed = parseHostPort(host);
+  const origin = parsed && registryOf(parsed, intercepts);
+  if (parsed === undefined || origin === undefined) {
+    const problem =
+      parsed === undefined
+        ? "After proxy/ the host of a registry is expected, as in proxy/quay.io/team/app."
+        : `${host} is not among the registries that are pulled through; REGISTRIES on this proxy would have to name it.`;
+    sendError(exchange, new EntrepotError(parsed === undefined ? "NAME_INVALID" : "DENIED", problem));
+    return;
+  }
+  const target = targetAt(origin, `/v2/${rest}`);
+  const own = (repository: string): string => `proxy/${host}/${repository}`;
+  exchange.enter({
+    front: name,
+    origin,
+    target,
+    allowPush: false,
+    anonymously: true,
+    // What was sent to us was for us.
+    ...(accounts !== undefined && { headers: withoutIdentity(endToEnd(exchange.headers)) }),
+    view: createView({
+      upstream: origin,
+      target,
+      name: own,
+      path: (its) =>
+        withRepository(its, own) ?? (its.startsWith("/v2/") ? `/v2/proxy/${host}/${its.slice(4)}` : undefined),
+      fields: (_, fields) => cacheField(fields["x-docker-registry-proxy-cache-upstream-status"]),
+    }),
+  });
+  await registry(exchange);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text).toLowerCase();
+  } catch {
+    return text;
+  }
+}
+
+const fromCache: ReadonlySet<unknown> = new Set(["HIT", "STALE", "UPDATING", "REVALIDATED"]);
+
+function cacheField(status: unknown): Record<string, string> {
+  return status === undefined ? {} : { "proxy-docker-cache": fromCache.has(status) ? "HIT" : "MISS" };
+}
+
+function withoutStorage(exchange: Exchange, target: string): void {
+  exchange.trace.kind = parseRegistryRequest(target).kind;
+  if (exchange.trace.kind === "ping") {
+    const fields = { "content-type": "application/json", "docker-distribution-api-version": "registry/2.0" };
+    sendBytes(exchange, 200, fields, "{}");
+    return;
+  }
+  const problem =
+    "Nothing is kept here but what is pulled through below proxy/; REGISTRY_STORAGE would make this a registry.";
+  sendError(exchange, new EntrepotError("NAME_UNKNOWN", problem));
+}

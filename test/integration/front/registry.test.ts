@@ -1,0 +1,137 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import bcrypt from "bcryptjs";
+import t, { type Test } from "tap";
+import { frontClient } from "../../fixtures/front-client.ts";
+import { manifestAccept } from "../../fixtures/proxy-client.ts";
+import { startRegistry } from "../../fixtures/registry.ts";
+import { startTokenServer } from "../../fixtures/token-server.ts";
+import { exchangeLines, hub, lineOf, ociError, stage } from "../stage.ts";
+
+const accept = { accept: manifestAccept };
+const basic = (text: string): string => `Basic ${Buffer.from(text).toString("base64")}`;
+
+function folder(t: Test): string {
+  const directory = mkdtempSync(join(tmpdir(), "entrepot-front-"));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** Docker Hub, and a registry with everything the front can have. */
+async function open(t: Test, env: Record<string, string> = {}) {
+  const reg = await startRegistry(t, { names: ["reg.test:5000"] });
+  const set = await stage(t, { env: { REGISTRY_STORAGE: join(folder(t), "registry"), ...env }, upstreams: [reg] });
+  return { ...set, reg, client: frontClient(set.proxy.port) };
+}
+
+t.test("below proxy/ other registries are pulled through, and all is cached", async (t) => {
+  const { registry, reg, proxy, client } = await open(t);
+  const image = reg.image({ repository: "team/app", tag: "1", layers: [Buffer.from("layer")] });
+  const hello = registry.image({ repository: "library/hello-world", tag: "latest", layers: [Buffer.from("hello")] });
+  const base = "/v2/proxy/reg.test:5000/team/app";
+  const first = await client.request(`${base}/manifests/1`, { headers: accept });
+  t.match(first, { status: 200, headers: { "docker-content-digest": image.manifest.digest } });
+  t.equal(first.headers["proxy-docker-cache"], "MISS");
+  const [layer] = image.layers;
+  for (const expected of ["MISS", "HIT"]) {
+    const blob = await client.request(`${base}/blobs/${layer?.digest}`);
+    t.match(blob, { status: 200, headers: { "proxy-docker-cache": expected } });
+    t.equal(blob.body.toString(), "layer");
+  }
+  const part = await client.request(`${base}/blobs/${layer?.digest}`, { headers: { range: "bytes=1-3" } });
+  t.match(part, { status: 206, headers: { "content-range": "bytes 1-3/5" } });
+  t.equal((await client.request(`${base}/blobs/${layer?.digest}`, { method: "HEAD" })).headers["content-length"], "5");
+  for (const host of ["registry-1.docker.io/library", "docker.io/library", "docker.io", "Docker.io"]) {
+    const answer = await client.request(`/v2/proxy/${host}/hello-world/manifests/latest`, { headers: accept });
+    t.match(answer, { status: 200, headers: { "docker-content-digest": hello.manifest.digest } }, host);
+  }
+  t.match(await lineOf(proxy, ({ cache }) => cache === "HIT"), { front: "registry", origin: "reg.test:5000" });
+});
+
+t.test("lists, their pages and errors name what the client asks for", async (t) => {
+  const { reg, client } = await open(t);
+  for (const tag of ["1", "2", "3"]) reg.image({ repository: "team/app", tag, layers: [Buffer.from(tag)] });
+  const base = "/v2/proxy/reg.test:5000";
+  const tags = await client.request(`${base}/team/app/tags/list?n=2`);
+  t.same(JSON.parse(tags.body.toString()), { name: "proxy/reg.test:5000/team/app", tags: ["1", "2"] });
+  const next = /<([^>]*)>/.exec(String(tags.headers["link"]))?.[1] ?? "";
+  t.match(next, /^\/v2\/proxy\/reg\.test:5000\/team\/app\/tags\/list\?/);
+  t.same(JSON.parse((await client.request(next)).body.toString()).tags, ["3"]);
+  const catalog = JSON.parse((await client.request(`${base}/_catalog`)).body.toString()) as unknown;
+  t.same(catalog, { repositories: ["proxy/reg.test:5000/team/app"] });
+  t.equal((await client.request(`${base}/team/app/manifests/none`, { headers: accept })).status, 404);
+});
+
+t.test("a registry that is not served, and one that is none, are refused with what to do", async (t) => {
+  const { client } = await open(t);
+  const denied = await client.request("/v2/proxy/unknown.test/app/manifests/1");
+  t.equal(denied.status, 403);
+  t.match(ociError(denied), { code: "DENIED", message: /unknown\.test is not among .* REGISTRIES/ });
+  for (const path of ["/v2/proxy/", "/v2/proxy", "/v2/proxy//app/manifests/1", "/v2/proxy/a%2Fb/app/manifests/1"])
+    t.ok([400, 404].includes((await client.request(path)).status), path);
+  const push = await client.request(`/v2/proxy/${hub}/app/blobs/uploads/`, { method: "POST" });
+  t.equal(push.status, 400);
+  t.match(ociError(push), { code: "NAME_INVALID", message: /push under another name/ });
+});
+
+t.test("every other name is what was pushed here", async (t) => {
+  const { client } = await open(t);
+  t.equal((await client.request("/v2/")).status, 200);
+  const body = Buffer.from("pushed");
+  const digest = `sha256:${createHash("sha256").update(body).digest("hex")}`;
+  const posted = await client.request(`/v2/team/own/blobs/uploads/?digest=${digest}`, { method: "POST", body });
+  t.equal(posted.status, 201);
+  t.equal((await client.request(String(posted.headers["location"]))).body.toString(), "pushed");
+});
+
+t.test("with accounts, nothing is served without one, and what it sends goes no further", async (t) => {
+  const htpasswd = join(folder(t), "htpasswd");
+  writeFileSync(htpasswd, `bob:${bcrypt.hashSync("secret", 4)}\n`);
+  const accounts = Buffer.from("alice:wonder:land").toString("base64");
+  const { reg, proxy, client } = await open(t, { ACCOUNTS: accounts, HTPASSWD_FILE: htpasswd });
+  reg.image({ repository: "team/app", tag: "1", layers: [Buffer.from("layer")] });
+  const pull = "/v2/proxy/reg.test:5000/team/app/manifests/1";
+  for (const path of ["/v2/", pull, "/v2/team/own/tags/list"])
+    for (const authorization of [undefined, basic("alice:wonder"), basic("bob:wonder:land"), "Bearer x"]) {
+      const answer = await client.request(path, authorization === undefined ? {} : { headers: { authorization } });
+      t.match(answer, { status: 401, headers: { "www-authenticate": 'Basic realm="entrepot"' } }, path);
+      t.equal(ociError(answer).code, "UNAUTHORIZED");
+    }
+  t.equal(reg.requests.length, 0);
+  for (const authorization of [basic("alice:wonder:land"), basic("bob:secret")]) {
+    t.equal((await client.request("/v2/", { headers: { authorization } })).status, 200);
+    t.equal((await client.request(pull, { headers: { ...accept, authorization, cookie: "a=b" } })).status, 200);
+  }
+  t.ok(reg.requests.every(({ headers }) => headers["authorization"] === undefined && headers["cookie"] === undefined));
+  t.notMatch(JSON.stringify(proxy.logLines), /wonder|secret|d29uZGVy|YWxpY2U/);
+});
+
+t.test("anonymous tokens and AUTH_REGISTRIES stand behind clients that send nothing", async (t) => {
+  const names = ["auth.guarded.test"];
+  const users = { robot: { password: "robots", pull: ["team/hidden"] } };
+  const tokens = await startTokenServer(t, {
+    names,
+    realmPort: 443,
+    anonymous: ["team/open"],
+    service: "guarded.test",
+    users,
+  });
+  const guarded = await startRegistry(t, { names: ["guarded.test"], authorize: tokens.authorize });
+  for (const repository of ["team/open", "team/hidden"])
+    guarded.image({ repository, tag: "1", layers: [Buffer.from(repository)] });
+  const pull = (repository: string): string => `/v2/proxy/guarded.test/${repository}/manifests/1`;
+  const anonymous = await stage(t, { env: { PROXY_STORAGE: folder(t) }, upstreams: [guarded, tokens] });
+  const nobody = frontClient(anonymous.proxy.port);
+  t.equal((await nobody.request("/v2/")).status, 200);
+  t.equal((await nobody.request(pull("team/open"), { headers: accept })).status, 200);
+  t.equal((await nobody.request(pull("team/hidden"), { headers: accept })).status, 401);
+  t.match(ociError(await nobody.request("/v2/app/manifests/1")), { message: /REGISTRY_STORAGE/ });
+  t.equal(exchangeLines(anonymous.proxy).length, 4);
+
+  const env = { AUTH_REGISTRIES: "guarded.test:robot:robots", PROXY_STORAGE: folder(t) };
+  const shared = await stage(t, { env, upstreams: [guarded, tokens] });
+  const client = frontClient(shared.proxy.port);
+  t.equal((await client.request(pull("team/hidden"), { headers: accept })).status, 200);
+});
