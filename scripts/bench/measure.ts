@@ -6,6 +6,8 @@ const ticksPerSecond = 100;
 /** A process and all its descendants, as /proc has them at the moment of each question. */
 export class ProcessTree {
   readonly #root: number;
+  /** When it was started, as performance.now() had it. */
+  readonly since = performance.now();
 
   constructor(root: number) {
     this.#root = root;

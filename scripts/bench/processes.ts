@@ -104,7 +104,7 @@ export async function listening(service: Service, port: number, logFile: string,
       await service.stop();
       throw new Error(`${service.name} did not start: ${readFileSync(logFile, "utf8").trim().slice(-600)}`);
     }
-    await pause(25);
+    await pause(5);
   }
 }
 

@@ -18,7 +18,7 @@ export interface Findings {
   readonly samples: readonly Sample[];
   /** What could not be measured, and why. */
   readonly problems: readonly string[];
-  readonly absent: ReadonlyMap<ContenderName, string>;
+  readonly absent: readonly string[];
   readonly seconds: number;
 }
 
@@ -36,7 +36,7 @@ export function report(findings: Findings): string {
     `- Machine: ${machine.cores} cores (${machine.flags.join(" ")}), ${Math.round(machine.memory / GiB)} GiB, Linux ${machine.kernel}. ${findings.pinning}`,
     `- Versions: ${findings.versions.join(", ")}.`,
     ...tlsLines(samples),
-    ...[...findings.absent].map(([name, why]) => `- ${titles[name]} took no part: ${why}.`),
+    ...findings.absent.map((who) => `- Not measured: ${who}.`),
     "",
     ...targets(findings.cases, samples),
   ];

@@ -19,6 +19,8 @@ export interface Sample extends JobResult {
   readonly upstreamBytes: number;
   /** How often the upstream was waited for meanwhile. */
   readonly upstreamRoundTrips: number;
+  /** How many of its requests were for content. */
+  readonly upstreamContent: number;
   /** Bytes that the resident set grew by, where a case measures that. */
   readonly grownRss?: number | undefined;
   /** Seconds from the start of the process, where a case measures that. */
@@ -44,20 +46,22 @@ const settle = 150;
 
 /** What a contender does with a blob after its last byte, some do before the next request can be a hit. */
 const afterFill = 500;
+const fillLimit = 30 * 60_000;
 
 export async function takeTurn(stage: Stage): Promise<Sample> {
-  if (stage.case.measure) return await stage.case.measure(stage);
   const fill = stage.round === 0 && stage.case.fill?.(requestOf(stage));
   if (fill) {
-    await measure(stage, fill.kind === "pull" ? { ...fill, verify: true } : fill);
+    await stage.load.run(fill.kind === "pull" ? { ...fill, verify: true } : fill, { limit: fillLimit });
     await pause(afterFill);
   }
-  return await measure(stage, jobOf(stage));
+  return await (stage.case.measure?.(stage) ?? measure(stage, jobOf(stage)));
 }
 
 export function jobOf(stage: Stage): Job {
   const job = stage.case.job(requestOf(stage));
-  return stage.round === 0 && job.kind === "pull" ? { ...job, verify: true, seconds: stage.warmUpLimit } : job;
+  if (stage.round > 0) return job;
+  if (job.kind === "image") return { ...job, verify: true };
+  return job.kind === "pull" ? { ...job, verify: true, seconds: stage.warmUpLimit } : job;
 }
 
 function requestOf({ content, name, place, round }: Stage): JobRequest {
@@ -71,13 +75,13 @@ export async function measure(stage: Stage, job: Job): Promise<Sample> {
   tree?.resetPeak();
   const cpu = [tree?.cpuSeconds()];
   const marks: typeof cpu = [];
-  const result = await stage.load.run(job, () => marks.push(tree?.cpuSeconds()));
+  const result = await stage.load.run(job, { onMark: () => marks.push(tree?.cpuSeconds()) });
   await pause(settle);
   cpu.push(tree?.cpuSeconds());
   const [before, after] = marks.length === 2 ? marks : cpu;
   const seen = stage.upstream.seen();
-  const { content, role } = stage.case;
-  if (stage.round > 0 && content === "kept" && role === "cache" && seen.bytes > 0) {
+  const { content, role, mayAsk } = stage.case;
+  if (stage.round > 0 && content === "kept" && role === "cache" && !mayAsk && seen.bytes > 0) {
     throw new Error(`The upstream sent ${seen.bytes} bytes of what should have been in the cache.`);
   }
   return {
@@ -89,5 +93,6 @@ export async function measure(stage: Stage, job: Job): Promise<Sample> {
     peakRss: tree?.peakBytes(),
     upstreamBytes: seen.bytes,
     upstreamRoundTrips: seen.roundTrips,
+    upstreamContent: seen.content,
   };
 }

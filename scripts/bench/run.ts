@@ -3,13 +3,21 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import path from "node:path";
 import type { Case } from "./cases/case.ts";
 import { paces } from "./cases/cold.ts";
-import { CannotTakePart, type Contender, type ContenderName, titles } from "./contenders/contender.ts";
+import { distance } from "./cases/image.ts";
+import {
+  CannotTakePart,
+  type Contender,
+  type ContenderName,
+  type ContenderOptions,
+  titles,
+} from "./contenders/contender.ts";
 import { starters } from "./contenders/start.ts";
 import { type Load, startLoad } from "./load/client.ts";
 import { type Pki, createPki } from "./pki.ts";
 import { place } from "./placing.ts";
 import type { Plan } from "./plan.ts";
 import { killAll } from "./processes.ts";
+import { startRelay } from "./relay.ts";
 import { type Sample, type Stage, takeTurn } from "./round.ts";
 import { type Content, Site } from "./site.ts";
 import { type Upstream, startUpstream } from "./upstream.ts";
@@ -32,8 +40,8 @@ export interface RunResult {
   readonly samples: readonly Sample[];
   /** What failed. */
   readonly problems: readonly string[];
-  /** Why a contender took no part, beyond what the cases say. */
-  readonly absent: ReadonlyMap<ContenderName, string>;
+  /** Who took no part, and why, beyond what the cases say. */
+  readonly absent: readonly string[];
   readonly versions: readonly string[];
 }
 
@@ -54,6 +62,9 @@ export async function run(options: RunOptions): Promise<RunResult> {
   }
 }
 
+/** Seconds. */
+const worthSaying = 10;
+
 class Bench {
   readonly #options: RunOptions;
   readonly #directory: string;
@@ -64,10 +75,11 @@ class Bench {
   readonly #contenders = new Map<ContenderName, Contender>();
   readonly #samples: Sample[] = [];
   readonly #problems: string[] = [];
-  readonly #absent = new Map<ContenderName, string>();
+  readonly #absent = new Set<string>();
   /** `case contender` of those that failed once: they are not asked again. */
   readonly #out = new Set<string>();
   #upstream: Upstream | undefined;
+  #relay: Awaited<ReturnType<typeof startRelay>> | undefined;
   #load: Load | undefined;
 
   constructor(options: RunOptions, directory: string, memory: string) {
@@ -93,7 +105,7 @@ class Bench {
       try {
         this.#contenders.set(name, await this.#startContender(name, name));
       } catch (error) {
-        if (error instanceof CannotTakePart) this.#absent.set(name, error.message);
+        if (error instanceof CannotTakePart) this.#absent.add(`${titles[name]}: ${error.message}`);
         else this.#problem(`${titles[name]}: ${message(error)}`);
       }
     }
@@ -125,12 +137,13 @@ class Bench {
     const versions = [...this.#contenders.values()]
       .filter(({ version }) => version !== "")
       .map(({ name, version }) => `${titles[name]} ${version}`);
-    return { samples: this.#samples, problems: this.#problems, absent: this.#absent, versions };
+    return { samples: this.#samples, problems: this.#problems, absent: [...this.#absent], versions };
   }
 
   async stop(): Promise<void> {
     await this.#load?.stop();
     for (const contender of this.#contenders.values()) await contender.stop();
+    await this.#relay?.service.stop();
     await this.#upstream?.stop();
   }
 
@@ -146,13 +159,13 @@ class Bench {
 
   async #turn(each: Case, content: Content, name: ContenderName, round: number): Promise<void> {
     const directory = `${each.name} ${name}`;
+    const begun = performance.now();
     let contender = this.#contenders.get(name);
     try {
-      if (each.own) contender = await this.#startContender(name, directory);
+      if (each.own) contender = await this.#startContender(name, directory, each.distant);
       const stage = contender && this.#stage(each, content, contender, round);
-      if (!stage) return;
-      const sample = await takeTurn(stage);
-      if (round > 0) this.#samples.push(sample);
+      const sample = stage && (await takeTurn(stage));
+      if (sample && round > 0) this.#samples.push(sample);
     } catch (error) {
       if (this.#options.signal.aborted) throw error;
       this.#out.add(`${each.name} ${name}`);
@@ -161,6 +174,8 @@ class Bench {
       this.#load = undefined;
     }
     if (each.own) await contender?.stop();
+    const seconds = (performance.now() - begun) / 1000;
+    if (seconds > worthSaying) this.#options.say(`${titles[name]} took ${seconds.toFixed(0)} s`);
     // What the kernel has yet to write of one contender's cache must not slow the next.
     if (each.content === "new") spawnSync("sync", ["-f", this.#directory]);
   }
@@ -168,7 +183,10 @@ class Bench {
   /** Undefined where the contender does not play the role. */
   #stage(each: Case, content: Content, contender: Contender, round: number): Stage | undefined {
     const place = contender.places[each.role];
-    if (!place || !this.#upstream) return undefined;
+    if (!place || !this.#upstream) {
+      this.#absent.add(`${titles[contender.name]} in ${each.name}: ${contender.lacks?.[each.role] ?? "cannot"}`);
+      return undefined;
+    }
     return {
       case: each,
       content,
@@ -181,12 +199,20 @@ class Bench {
     };
   }
 
-  async #startContender(name: ContenderName, directory: string): Promise<Contender> {
+  async #startContender(name: ContenderName, directory: string, distant = false): Promise<Contender> {
     const { profileDirectory, signal } = this.#options;
     if (!this.#upstream) throw new Error("There is no upstream.");
     const cpus = this.#placing.contender(name);
-    const shared = { pki: this.#pki, upstream: this.#upstream, cpus, profileDirectory, signal };
+    const upstream = distant ? await this.#distantUpstream(this.#upstream) : this.#upstream;
+    const shared = { pki: this.#pki, upstream, cpus, profileDirectory, signal };
     return await starters[name]({ ...shared, directory: this.#own(directory.replace(" ", "-")) });
+  }
+
+  async #distantUpstream({ port, plainPort }: Upstream): Promise<ContenderOptions["upstream"]> {
+    const logFile = path.join(this.#directory, "relay.log");
+    const line = { target: port, distance, logFile, cpus: this.#placing.upstream, signal: this.#options.signal };
+    this.#relay ??= await startRelay(line);
+    return { port: this.#relay.port, plainPort };
   }
 
   #currentLoad(): Load {

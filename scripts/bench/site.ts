@@ -1,7 +1,17 @@
 import { createCipheriv, createHash, randomBytes } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import path from "node:path";
-import type { Body, Item } from "./load/job.ts";
+import type { Body, Image, Item } from "./load/job.ts";
 import { MiB } from "./plan.ts";
 
 /** What a case asks for, or pushes. */
@@ -10,6 +20,7 @@ export interface Content {
   readonly bodies: readonly Body[];
   /** What `items` are parts of. */
   readonly whole?: readonly Item[];
+  readonly image?: Image;
 }
 
 /** The upstream's files, laid out as the URLs of OCI distribution 1.1, "Endpoints"; and files that are pushed. */
@@ -63,27 +74,52 @@ export class Site {
 
   /** An image manifest of twelve layers, which is about what one of a real image weighs. */
   addManifest(repository: string): Content {
-    const body = JSON.stringify({
-      schemaVersion: 2,
-      mediaType: manifestType,
-      config: descriptor("application/vnd.oci.image.config.v1+json", 7_023),
-      layers: Array.from({ length: 12 }, () => descriptor("application/vnd.oci.image.layer.v1.tar+gzip", 32_654_321)),
-    });
-    const sha256 = createHash("sha256").update(body).digest("hex");
-    writeFileSync(path.join(this.#directory(repository, "manifests"), `sha256:${sha256}`), body);
-    const item = { path: `/v2/${repository}/manifests/sha256:${sha256}`, bytes: Buffer.byteLength(body), sha256 };
-    return { items: [item], bodies: [] };
+    // Nobody follows these, so any digest will do.
+    const blob = (bytes: number): Described => ({ bytes, sha256: randomBytes(32).toString("hex") });
+    const layers = Array.from({ length: 12 }, () => blob(32_654_321));
+    return { items: [this.#putManifest(repository, blob(7_023), layers)], bodies: [] };
   }
 
-  /** Random bytes that are the load's, to be pushed. */
-  addBodies(size: number, count: number): Content {
+  /** An image whose blobs are there, with a tag that names its digest, which is how the upstream knows that. */
+  addImage(repository: string, layers: number, layerSize: number): Content {
+    const config = this.addBlobs(repository, 7_023).items[0];
+    const blobs = this.addBlobs(repository, layerSize, layers).items;
+    if (!config) throw new Error("No config was made.");
+    const manifest = this.#putManifest(repository, config, blobs);
+    const directory = this.#directory(repository, "manifests");
+    const tag = `v1-${manifest.sha256}`;
+    copyFileSync(path.join(directory, `sha256:${manifest.sha256}`), path.join(directory, tag));
+    const image = { tag: `/v2/${repository}/manifests/${tag}`, manifest, config, layers: blobs };
+    return { items: [manifest, config, ...blobs], bodies: [], image };
+  }
+
+  /** Random bytes that are the load's, to be pushed, and to be pulled where they were. */
+  addBodies(repository: string, size: number, count: number): Content {
     const bodies = Array.from({ length: count }, (): Body => ({ ...writeRandom(this.#bodies, size), bytes: size }));
-    return { items: [], bodies };
+    const items = bodies.map(({ bytes, sha256 }): Item => ({
+      path: `/v2/${repository}/blobs/sha256:${sha256}`,
+      bytes,
+      sha256,
+    }));
+    return { items, bodies };
   }
 
   remove(content: Content): void {
     for (const item of content.items) rmSync(path.join(this.root, item.path), { force: true });
     for (const body of content.bodies) rmSync(body.file, { force: true });
+  }
+
+  /** OCI image spec 1.1, "Image Manifest". */
+  #putManifest(repository: string, config: Described, layers: readonly Described[]): Item {
+    const body = JSON.stringify({
+      schemaVersion: 2,
+      mediaType: manifestType,
+      config: descriptor("application/vnd.oci.image.config.v1+json", config),
+      layers: layers.map((layer) => descriptor("application/vnd.oci.image.layer.v1.tar+gzip", layer)),
+    });
+    const sha256 = createHash("sha256").update(body).digest("hex");
+    writeFileSync(path.join(this.#directory(repository, "manifests"), `sha256:${sha256}`), body);
+    return { path: `/v2/${repository}/manifests/sha256:${sha256}`, bytes: Buffer.byteLength(body), sha256 };
   }
 
   #directory(repository: string, kind: string): string {
@@ -95,9 +131,11 @@ export class Site {
 
 export const manifestType = "application/vnd.oci.image.manifest.v1+json";
 
-/** OCI image spec 1.1, "Descriptor"; nobody follows it here, so any digest will do. */
-function descriptor(mediaType: string, size: number): object {
-  return { mediaType, digest: `sha256:${randomBytes(32).toString("hex")}`, size };
+type Described = Pick<Item, "bytes" | "sha256">;
+
+/** OCI image spec 1.1, "Descriptor". */
+function descriptor(mediaType: string, { bytes, sha256 }: Described): object {
+  return { mediaType, digest: `sha256:${sha256}`, size: bytes };
 }
 
 const zeros = Buffer.alloc(MiB);

@@ -11,6 +11,8 @@ export interface Seen {
   readonly bytes: number;
   /** Requests, and two for each connection that they came on: TCP's and TLS 1.3's. */
   readonly roundTrips: number;
+  /** Requests for tags, manifests and blobs. */
+  readonly content: number;
 }
 
 export interface Upstream {
@@ -63,13 +65,16 @@ function withCounter(service: Service, ports: { tls: number; plain: number }, ac
     const end = statSync(accessLog).size;
     const lines = readFileSync(accessLog, "latin1").slice(position, end).trim().split("\n");
     position = end;
-    let [bytes, roundTrips] = [0, 0];
+    let [bytes, roundTrips, content] = [0, 0, 0];
     for (const line of lines.filter((each) => each !== "")) {
-      const [, , sent, requestOfConnection] = line.split(" ");
-      bytes += Number(sent);
+      const [, , sent, requestOfConnection, url] = line.split(" ");
+      if (url !== "/v2/") {
+        bytes += Number(sent);
+        content += 1;
+      }
       roundTrips += requestOfConnection === "1" ? 3 : 1;
     }
-    return { bytes, roundTrips };
+    return { bytes, roundTrips, content };
   };
   return { port: ports.tls, plainPort: ports.plain, seen, stop: () => service.stop() };
 }
@@ -115,6 +120,7 @@ http {
       proxy_set_header Content-Length "";
     }
     location ~ ^/v2/.+/manifests/(sha256:[0-9a-f]+)$ { default_type ${manifestType}; add_header Docker-Content-Digest $1; }
+    location ~ ^/v2/.+/manifests/v1-([0-9a-f]+)$ { default_type ${manifestType}; add_header Docker-Content-Digest sha256:$1; }
     ${paced.join("\n    ")}
     location ~ ^/v2/.+/blobs/(sha256:[0-9a-f]+)$ { default_type application/octet-stream; add_header Docker-Content-Digest $1; }
   }

@@ -21,6 +21,10 @@ export interface Case {
   readonly content: "kept" | "new";
   /** Whether the contender is started anew for it, in a directory that it keeps from round to round. */
   readonly own?: boolean;
+  /** Whether the upstream is some way off; only for a case with an own contender. */
+  readonly distant?: boolean;
+  /** Whether the upstream may be asked although the content is kept: how often is one of the figures. */
+  readonly mayAsk?: boolean;
   /** Rounds that are enough of it. */
   readonly rounds?: number;
   make(site: Site): Content;

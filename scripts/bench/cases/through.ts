@@ -42,7 +42,7 @@ export function throughCases({ mode }: Plan): Case[] {
       without: { ...noRsa, registry: "a pull-through refuses pushes" },
       yardstick: "nginx",
       content: "kept",
-      make: (site) => site.once("push", () => site.addBodies(body, 1)),
+      make: (site) => site.once("push", () => site.addBodies(pushRepository, body, 1)),
       job: ({ target, content, warmUp }) => ({
         kind: "push",
         target,

@@ -23,7 +23,7 @@ const amounts = {
     blob: GiB,
     pulls: 8,
     window: [1, 4],
-    small: { count: 4_000, requests: 20_000 },
+    small: { count: 2_000, requests: 20_000 },
     ranges: { count: 2_000, requests: 2_000 },
     manifest: { requests: 20_000, warmUp: 40_000 },
     fresh: { requests: 1_000, warmUp: 2_000 },

@@ -27,6 +27,8 @@ export interface Place {
 export interface Contender {
   readonly name: ContenderName;
   readonly places: Readonly<Partial<Record<Role, Place>>>;
+  /** Why it has no place for a role. */
+  readonly lacks?: Readonly<Partial<Record<Role, string>>>;
   /** Its own version, for the report. */
   readonly version: string;
   stop(): Promise<void>;

@@ -53,6 +53,7 @@ async function start(options: ContenderOptions, name: "entrepot" | "entrepot-2",
       tunnel: { target: { way: "tunnel", port, to: `127.0.0.1:${options.upstream.plainPort}` }, tree },
       ...(known.has("REGISTRY_STORAGE") && { hosted: { target: { way: "plain", port }, tree } }),
     },
+    lacks: { hosted: "this version has no option REGISTRY_STORAGE" },
     version: version(),
     stop: () => service.stop(),
   };

@@ -43,6 +43,7 @@ async function start(options: ContenderOptions, name: "nginx" | "nginx-rsa", lea
       cache: { target: { way: "tls", port, caFile: options.pki.caFile }, tree },
       ...(hasStreams() && { tunnel }),
     },
+    lacks: { tunnel: "the package libnginx-mod-stream is not installed" },
     version: nginxVersion(),
     stop: () => service.stop(),
   };

@@ -53,6 +53,10 @@ function version(): string {
   return /Version (\S+)/.exec(answer.stdout ?? "")?.[1] ?? "unknown";
 }
 
+/**
+ * client_request_buffer_max_size: where that buffer is full of a body that comes in over TLS, squid 5.7 reads nothing into no room, takes it
+ * for the end of the connection and closes it. So it must be larger than any body.
+ */
 function configuration(options: ContenderOptions, port: number, tunnelPort: number): string {
   const { directory, pki, upstream } = options;
   return `
@@ -85,6 +89,7 @@ maximum_object_size_in_memory 512 KB
 maximum_object_size 64 GB
 cache_dir aufs ${directory}/cache 65536 16 256
 collapsed_forwarding on
+client_request_buffer_max_size 1 GB
 client_idle_pconn_timeout 10 minutes
 refresh_pattern . 525600 100% 525600 override-expire override-lastmod
 `;

@@ -3,15 +3,22 @@ import { launch } from "../processes.ts";
 import type { Answer, Job, JobResult } from "./job.ts";
 
 export interface Load {
-  /** One job at a time. `onMark`: a window begins, then ends. */
-  run(job: Job, onMark?: () => void): Promise<JobResult>;
+  /** One job at a time. */
+  run(job: Job, options?: RunOptions): Promise<JobResult>;
   stop(): Promise<void>;
+}
+
+export interface RunOptions {
+  /** A window begins, then ends. */
+  readonly onMark?: () => void;
+  /** Milliseconds after which the job is given up. */
+  readonly limit?: number;
 }
 
 export interface LoadOptions {
   readonly logFile: string;
   readonly cpus: string | undefined;
-  /** Milliseconds after which a job is given up. */
+  /** Milliseconds after which a job is given up that says nothing else. */
   readonly jobLimit: number;
   readonly signal: AbortSignal;
 }
@@ -27,10 +34,10 @@ export function startLoad(options: LoadOptions): Load {
     ipc: true,
   });
   const { child } = service;
-  const run = (job: Job, onMark?: () => void): Promise<JobResult> =>
+  const run = (job: Job, { onMark, limit: most = options.jobLimit }: RunOptions = {}): Promise<JobResult> =>
     new Promise((resolve, reject) => {
       options.signal.throwIfAborted();
-      const limit = AbortSignal.any([options.signal, AbortSignal.timeout(options.jobLimit)]);
+      const limit = AbortSignal.any([options.signal, AbortSignal.timeout(most)]);
       const end = (): void => {
         child.off("message", onMessage);
         child.off("exit", onExit);

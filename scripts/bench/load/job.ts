@@ -65,7 +65,27 @@ export interface IdleJob {
   readonly atOnce: number;
 }
 
-export type Job = PullJob | PushJob | IdleJob;
+export interface Image {
+  /** Path of the tag's URL. */
+  readonly tag: string;
+  /** By digest. */
+  readonly manifest: Item;
+  readonly config: Item;
+  readonly layers: readonly Item[];
+}
+
+/** Whole pulls of an image, one after the other, each on connections of its own. */
+export interface ImageJob {
+  readonly kind: "image";
+  readonly target: Target;
+  readonly image: Image;
+  readonly verify: boolean;
+  readonly pulls: number;
+  /** Layers that are downloaded at the same time. */
+  readonly atOnce: number;
+}
+
+export type Job = PullJob | PushJob | IdleJob | ImageJob;
 
 /** Latencies are milliseconds, of a fresh connection from before it was opened, to the body's last byte. */
 export interface JobResult {

@@ -1,5 +1,6 @@
 /** The process of the load: a job comes in as a message, its answer goes out as one. */
 import { idle } from "./idle.ts";
+import { pullImage } from "./image.ts";
 import type { Answer, Job, JobResult } from "./job.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
@@ -29,5 +30,7 @@ function work(job: Job): Promise<JobResult> {
       return push(job);
     case "idle":
       return idle(job);
+    case "image":
+      return pullImage(job);
   }
 }

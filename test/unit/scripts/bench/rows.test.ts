@@ -6,7 +6,14 @@ import { summariseFigures } from "../../../../scripts/bench/rows.ts";
 import { verdicts } from "../../../../scripts/bench/verdict.ts";
 
 function sample(contender: ContenderName, round: number, seconds: number): Sample {
-  const counted = { bytes: 1, requests: 1, loadCpuSeconds: 0, upstreamBytes: 0, upstreamRoundTrips: 0 };
+  const counted = {
+    bytes: 1,
+    requests: 1,
+    loadCpuSeconds: 0,
+    upstreamBytes: 0,
+    upstreamRoundTrips: 0,
+    upstreamContent: 0,
+  };
   const none = { p50: undefined, p99: undefined, lag: undefined, slowest: undefined, cpuSeconds: undefined };
   return { ...counted, ...none, case: "a", contender, round, seconds, tls: "", peakRss: undefined };
 }
