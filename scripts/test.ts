@@ -18,8 +18,8 @@ interface Suite {
 
 const cores = availableParallelism();
 const suites: Readonly<Record<string, Suite>> = {
-  unit: { patterns: ["test/*.test.ts", "test/unit/**/*.test.ts"], secondsPerFile: 60, minutesInAll: 10, jobs: cores },
-  integration: { patterns: ["test/integration/**/*.test.ts"], secondsPerFile: 60, minutesInAll: 15, jobs: cores },
+  unit: { patterns: ["test/*.test.ts", "test/unit/**/*.test.ts"], secondsPerFile: 120, minutesInAll: 10, jobs: cores },
+  integration: { patterns: ["test/integration/**/*.test.ts"], secondsPerFile: 180, minutesInAll: 25, jobs: cores },
   // The real clients and daemons share the machine's ports, stores and trust: one file at a time.
   e2e: { patterns: ["test/e2e/**/*.test.ts"], secondsPerFile: 600, minutesInAll: 60, jobs: 1 },
 };

@@ -18,27 +18,29 @@ import { randomOf } from "./random.ts";
 /** Directories, at the same time. */
 const lanes = 2;
 const rounds = 12;
-/** Milliseconds after its first fill began. */
-const longestLife = 120;
+/** Blobs that it has kept when it is killed, at the most; and milliseconds after that, so that it dies in the middle of others. */
+const mostKept = 6;
+const longestAfter = 20;
 const seed = process.env["CRASH_SEED"] ?? String(Date.now());
 const log = createLog({ level: "silent", format: "json" });
 const clock = systemClock;
 const signal = new AbortController().signal;
 
-/** Fills until it is killed after so many milliseconds; gives what it said to have kept. */
-async function fillAndKill(directory: string, life: number, round: string): Promise<string[]> {
+/** Fills until it is killed, so many milliseconds after it kept so many blobs; gives what it said to have kept. */
+async function fillAndKill(directory: string, least: number, after: number, round: string): Promise<string[]> {
   const child = spawn(process.execPath, [join(import.meta.dirname, "crash-driver.ts"), directory, round], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const lines: string[] = [];
-  const ready = Promise.withResolvers<void>();
+  const enough = Promise.withResolvers<void>();
+  // Its first line says that it is ready.
   const reader = createInterface(child.stdout).on("line", (line) => {
-    if (line === "ready") ready.resolve();
-    else lines.push(line);
+    if (line !== "ready") lines.push(line);
+    if (lines.length >= least) enough.resolve();
   });
   const exit = once(child, "exit");
-  await Promise.race([ready.promise, exit]);
-  await delay(life);
+  await Promise.race([enough.promise, exit]);
+  await delay(after);
   child.kill("SIGKILL");
   await Promise.all([once(reader, "close"), exit]);
   if (child.signalCode !== "SIGKILL") throw new Error("It ended before it was killed.");
@@ -53,9 +55,12 @@ async function live(t: Test, directory: string, lane: number): Promise<void> {
   const buffer = Buffer.allocUnsafe(256 * 1024);
   const kept: string[] = [];
   const seen = new Set<string>();
+  let planned = 0;
   for (let round = 0; round < rounds; round += 1) {
-    const life = Math.floor(random() * longestLife);
-    kept.push(...(await fillAndKill(directory, life, `${seed}/${lane}/${round}`)));
+    const least = Math.floor(random() * mostKept);
+    const after = Math.floor(random() * longestAfter);
+    planned += least;
+    kept.push(...(await fillAndKill(directory, least, after, `${seed}/${lane}/${round}`)));
     const lock = await lockDirectory({ directory });
     const store = await openDiskStore({ directory, clock, log });
     t.same(readdirSync(spoolDirectory(directory)), [], "no spool");
@@ -72,10 +77,10 @@ async function live(t: Test, directory: string, lane: number): Promise<void> {
       if (digest === undefined || record?.digest !== digest || (await store.stat(digest))?.size !== record.size)
         lost.push(text);
     }
-    t.same(lost, [], `round ${round}, killed after ${life} ms`);
+    t.same(lost, [], `round ${round}, killed ${after} ms after ${least} blobs`);
     lock.release();
   }
-  t.ok(kept.length > rounds, `${kept.length} blobs were kept`);
+  t.ok(kept.length >= planned, `${kept.length} blobs were kept`);
   t.ok(
     readdirSync(directory).every((name) => ["content-v2", "index-v5", "tmp"].includes(name)),
     readdirSync(directory).join(),
