@@ -9,6 +9,8 @@ export interface FillOptions {
   /** Milliseconds to wait before each further attempt in a row; their number is the number of retries. */
   readonly retryDelays: readonly number[];
   readonly room: Room | undefined;
+  /** Milliseconds to wait before each further attempt at a write for which room was made. */
+  readonly roomDelays: readonly number[];
   /** Milliseconds for which, without the disk, a slow follower may hold up the others. */
   readonly patience: number;
 }

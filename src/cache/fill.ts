@@ -131,8 +131,7 @@ export class Fill {
     try {
       // Even without a wait the first step is asynchronous: whoever starts a fill has its flight before the first event.
       await (wait > 0 ? delay(wait, undefined, { signal }) : undefined);
-      // Before the upstream is asked: what the disk does not take is fetched in another way, and not twice.
-      if (this.spool === undefined && !(await this.#openSpool())) return;
+      if (this.spool === undefined && this.state.spooled === undefined && !(await this.#openSpool())) return;
       source = await this.#fetch(askFrom(this.state), signal, this.state.validator);
     } catch (thrown) {
       const error = asError(thrown);
@@ -161,7 +160,7 @@ export class Fill {
     this.#asking(0);
   }
 
-  /** false where there is nothing left to do: it failed, or was stopped meanwhile. */
+  /** Without a spool it goes on in memory, for who follows. False where there is nothing left to do: nobody does, or it was stopped. */
   async #openSpool(): Promise<boolean> {
     try {
       this.#options.room?.keep();
@@ -169,7 +168,9 @@ export class Fill {
       this.spool = spool;
       if (this.#over()) spool.close();
     } catch (error) {
-      this.#fail("disk", asError(error));
+      this.#lost = asError(error);
+      this.#step({ type: "disk-lost" });
+      this.pace();
     }
     return !this.#over();
   }
@@ -243,7 +244,7 @@ export class Fill {
     this.#writing = true;
     const rest = size === undefined ? undefined : size - written;
     const pieces = this.window.pieces(written, received);
-    appendWithRoom(this.spool, pieces, rest, this.#options.room, this.#abort.signal).then(
+    appendWithRoom(this.spool, pieces, rest, this.#options, this.#abort.signal).then(
       () => this.#wrote(received - written),
       (error: unknown) => this.#loseDisk(received - written, asError(error)),
     );

@@ -10,6 +10,7 @@ import { Follower, type Followed } from "./follower.ts";
 import { LateBody } from "./late-body.ts";
 import { BufferPool } from "./pool.ts";
 import type { Left } from "./resume.ts";
+import { roomDelays } from "./room.ts";
 import type { FillFetch, Flight, FlightHead, Flights, Joined, Room, WatchedStore } from "./types.ts";
 
 export interface FlightsOptions {
@@ -26,6 +27,8 @@ export interface FlightsOptions {
   readonly clock?: Clock;
   /** Whom to ask for disk space; without it, a disk that is full is full. */
   readonly room?: Room;
+  /** Milliseconds before each further attempt at a write for which room was made. */
+  readonly roomDelays?: readonly number[];
   /** Milliseconds for which, on a full disk, a slow follower may hold up the others; 5000 unless given. */
   readonly patience?: number;
   /** Is told of each flight, for those who follow it in other processes. */
@@ -106,6 +109,7 @@ class Table implements FlightTable {
       window: options.window ?? 4 * 1024 * 1024,
       retryDelays: options.retryDelays ?? [0, 100, 500, 2000],
       room: options.room,
+      roomDelays: options.roomDelays ?? roomDelays,
       patience: options.patience ?? 5000,
     };
     this.#circuit = new Circuit(options.clock ?? systemClock);

@@ -1,12 +1,13 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import t, { type Test } from "tap";
+import { gate } from "../../fixtures/gate.ts";
 import { type ProxyOptions, type RunningProxy, startProxy } from "../../fixtures/proxy.ts";
 import type { ProxyClient } from "../../fixtures/proxy-client.ts";
 import { type FixtureRegistry, startRegistry, uniqueBytes } from "../../fixtures/registry.ts";
 import type { Content } from "../../fixtures/synthetic-blob.ts";
 import { clientOf, hub, MovableClock, until } from "../stage.ts";
 import { cannotMount, SmallDisk } from "./small-disk.ts";
+
+t.setTimeout(120_000);
 
 const mebibyte = 1024 * 1024;
 
@@ -65,14 +66,7 @@ t.test(
 
 t.test("images are pulled whatever else fills the disk", { skip: cannotMount }, async (t) => {
   const { client, registry, proxy, disk } = await stage(t, mebibyte);
-  const filler = Buffer.alloc(4096, 1);
-  for (let count = 0; ; count += 1) {
-    try {
-      writeFileSync(join(disk.cache, `filler-${count}`), filler);
-    } catch {
-      break;
-    }
-  }
+  disk.fill();
   const image = registry.image({
     repository: "library/app",
     tag: "1.2.3",
@@ -132,4 +126,71 @@ t.test("a cache directory that is read-only at the start", { skip: cannotMount }
   t.match(await client.hash(path(held)), { digest: held.digest, cache: "HIT" });
   t.match(await client.hash(path(fresh)), { digest: fresh.digest });
   t.same(troubles(proxy), ["EROFS"]);
+});
+
+t.test("a disk that takes no file at all: who asks at once shares one transfer", { skip: cannotMount }, async (t) => {
+  const { blob, disk, proxy, registry } = await stage(t, 16 * mebibyte);
+  await disk.remount("ro");
+  const fresh = blob(24 * mebibyte);
+  const beginning = gate();
+  const end = registry.fault({ reference: fresh.digest }, { holdUntil: beginning });
+  const pulls = Array.from({ length: 6 }, () => clientOf(t, proxy).hash(path(fresh)));
+  await registry.seen({ reference: fresh.digest });
+  end();
+  beginning.open();
+  for (const pulled of await Promise.all(pulls)) t.match(pulled, { status: 200, digest: fresh.digest });
+  t.equal(registry.count({ method: "GET", reference: fresh.digest }), 1);
+  t.equal(registry.bytesSent({ reference: fresh.digest }), fresh.size);
+  t.same(troubles(proxy), ["EROFS"], "one line");
+});
+
+t.test("tags on a full disk are what they are at the registry", { skip: cannotMount }, async (t) => {
+  const { client, registry, proxy, disk, clock } = await stage(t, 16 * mebibyte);
+  const image = (): string =>
+    registry.image({ repository: "library/app", tag: "1", layers: [uniqueBytes(1000)] }).digest;
+  const first = image();
+  t.equal((await client.pull("library/app", "1")).digest, first);
+  const free = disk.fill();
+  const second = image();
+  clock.time += 60_000;
+  t.equal((await client.pull("library/app", "1")).digest, second, "the new one");
+  registry.forget();
+  t.equal((await client.pull("library/app", "1")).digest, second, "and again");
+  t.equal(registry.count({ kind: "manifest", method: "GET" }), 0, "from memory");
+  const clear = registry.fault({}, { status: 503 });
+  t.equal((await client.pull("library/app", "1")).digest, second, "also in an outage");
+  clear();
+  free();
+  const third = image();
+  t.equal((await client.pull("library/app", "1")).digest, third);
+  t.ok(troubles(proxy).every((code) => code === "ENOSPC"));
+  t.ok(troubles(proxy).length === 1, "one line");
+  await proxy.stop();
+  const env = { CACHE_MIN_FREE: "0" };
+  const again = await startProxy(t, { upstreams: [registry], directory: disk.directory, clock, env });
+  registry.fault({}, { status: 503 });
+  t.equal(
+    (await clientOf(t, again).pull("library/app", "1")).digest,
+    third,
+    "what was written since is there at the next start",
+  );
+  await again.stop();
+});
+
+t.test("a cache directory that is unmounted under a running proxy", { skip: cannotMount }, async (t) => {
+  const { client, blob, disk, proxy, registry } = await stage(t, 16 * mebibyte);
+  const [held, filling] = [blob(mebibyte), blob(3 * mebibyte)];
+  await client.hash(path(held));
+  const rest = gate();
+  registry.fault({ reference: filling.digest }, { stall: { after: mebibyte, until: rest } });
+  const reading = clientOf(t, proxy).hash(path(filling));
+  await registry.seen({ reference: filling.digest });
+  disk.unmount();
+  rest.open();
+  t.match(await reading, { status: 200, digest: filling.digest }, "what is on its way arrives");
+  for (const each of [held, filling]) {
+    t.match(await client.hash(path(each)), { status: 200, digest: each.digest });
+    t.match(await client.hash(path(each)), { status: 200, digest: each.digest, cache: "HIT" });
+  }
+  t.ok(troubles(proxy).length <= 2);
 });

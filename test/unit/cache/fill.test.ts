@@ -23,7 +23,8 @@ function fillOf(followed: boolean) {
     needs: () => [],
     drop: () => undefined,
   };
-  const options = { store: new MemoryStore(), slabs, window: 300_000, retryDelays: [], room: undefined, patience: 0 };
+  const never = { retryDelays: [], room: undefined, roomDelays: [], patience: 0 };
+  const options = { store: new MemoryStore(), slabs, window: 300_000, ...never };
   const fill = new Fill(digestOf(blob), upstream.fetch, options, listener);
   fill.start();
   return { fill, upstream, slabs, told };

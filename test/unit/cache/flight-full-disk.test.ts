@@ -73,6 +73,25 @@ void t.test("a full disk is told of, room is made, and the write is done again",
   t.ok(store.content.has(digest));
 });
 
+void t.test("what was evicted may come free a little later", async (t) => {
+  let asked = 0;
+  const { flights, store } = table({
+    room: {
+      async free() {
+        asked += 1;
+        setImmediate(() => (store.capacity += 4_000_000));
+        return 4_000_000;
+      },
+      keep: () => undefined,
+    },
+    roomDelays: [0, 1, 1],
+  });
+  const { flight } = flights.join(digest, origin, scripted(blob, 50_000).fetch);
+  t.ok(blob.equals(await pullAll(flight.follow())));
+  await flight.done;
+  t.equal(asked, 1);
+});
+
 void t.test(
   "a disk that stays full: the pull goes on without it, in bounded memory, and nothing is kept",
   async (t) => {
@@ -180,4 +199,49 @@ void t.test("without followers it ends, for it would leave nothing", async (t) =
   t.equal(store.open, 0);
   const alone = flights.join(digest, origin, scripted(blob, 50_000).fetch).flight;
   await t.rejects(alone.done, { code: "CACHE_IO" });
+});
+
+void t.test("a disk that takes no spool: all who ask share one transfer in memory", async (t) => {
+  const { flights, store } = table({ patience: 60_000 });
+  store.full = true;
+  const upstream = new ManualUpstream();
+  const { flight } = flights.join(digest, origin, upstream.fetch);
+  const [fast, slow] = [reader(flight.follow()), flight.follow()];
+  const body = upstream.answer(blob.length);
+  t.equal((await Promise.all([feed(body, 0, 100_000), pullOnce(slow, 0, 10)]))[1].length, 10);
+  const late = flights.join(digest, origin, upstream.fetch);
+  t.equal(late.leading, false, "and who comes while its beginning is there");
+  const third = reader(late.flight.follow());
+  await feed(body, 100_000, 2_000_000);
+  t.ok(body.isPaused(), "the source waits for the slowest");
+  t.ok(fast.at() < 700_000, `${fast.at()}`);
+  void feed(body, 2_000_000, blob.length);
+  t.ok(blob.subarray(10).equals(await pullAll(slow, 10)));
+  t.ok(blob.equals(await fast.all));
+  t.ok(blob.equals(await third.all));
+  t.equal(upstream.asked.length, 1);
+  await t.rejects(flight.done, { code: "CACHE_IO" });
+  t.same([store.content.size, store.open], [0, 0]);
+});
+
+void t.test("it is gone on with after a cut as any other, and a wrong one is as wrong", async (t) => {
+  for (const wrong of [false, true]) {
+    const { flights, store } = table();
+    store.full = true;
+    const upstream = scripted(blob, 50_000, [{ cut: 1_000_000 }, wrong ? { flip: 3_000_000 } : {}]);
+    const { flight } = flights.join(digest, origin, upstream.fetch);
+    const all = pullAll(flight.follow());
+    if (wrong) await t.rejects(all, { code: "UPSTREAM_WRONG_DIGEST" });
+    else t.ok(blob.equals(await all));
+    t.same(upstream.offsets, [0, 1_000_000]);
+  }
+});
+
+void t.test("nobody is asked for what nobody waits for and no disk takes", async (t) => {
+  const { flights, store } = table();
+  store.full = true;
+  const upstream = new ManualUpstream();
+  const { flight } = flights.join(digest, origin, upstream.fetch);
+  await t.rejects(flight.done, { code: "CACHE_IO" });
+  t.equal(upstream.asked.length, 0);
 });

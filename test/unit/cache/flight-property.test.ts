@@ -142,7 +142,17 @@ async function play(scenario: Scenario): Promise<void> {
     keep: () => undefined,
   };
   const retryDelays = [0, 0, 0];
-  const flights = createFlights({ store, log, window, abandon, retryDelays, linger: 0, room, patience: 60_000 });
+  const flights = createFlights({
+    store,
+    log,
+    window,
+    abandon,
+    retryDelays,
+    linger: 0,
+    room,
+    roomDelays: [0],
+    patience: 60_000,
+  });
   const { fetch } = scripted(blob, chunk, [...cuts, scenario.last], announced);
   const strike = async ({ after, what }: Blow): Promise<void> => {
     await turns(after);
@@ -199,6 +209,8 @@ void t.test("without the disk, who asks for the end alone does not let go of wha
     blows: [],
   });
 });
+
+t.setTimeout(120_000);
 
 void t.test("random clients, cuts, wrong bodies, evictions, write errors and stops", async (t) => {
   const numRuns = Number(process.env["FLIGHT_RUNS"] ?? 250);

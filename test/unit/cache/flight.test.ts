@@ -275,13 +275,6 @@ void t.test("or stops when the last one leaves, where it is told to", async (t) 
   t.equal(store.open, 0);
 });
 
-void t.test("a disk that takes no spool is told before the head", async (t) => {
-  const { flights, store } = table();
-  store.full = true;
-  const none = flights.join(digest, origin, scripted(blob, 100_000).fetch).flight;
-  await t.rejects(none.head, { code: "CACHE_IO" });
-});
-
 void t.test("an adoption that fails leaves the followers whole", async (t) => {
   const { flights, store } = table();
   const upstream = new ManualUpstream();
