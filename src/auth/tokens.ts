@@ -39,10 +39,24 @@ export interface Unauthorized {
   readonly signal: AbortSignal;
 }
 
+/** A request to which its requester sent no Authorization. */
+export interface Unauthenticated {
+  readonly origin: Origin;
+  readonly scope: string | undefined;
+  /** Whether an anonymous token will do where we hold no credential. */
+  readonly anonymously: boolean;
+  readonly signal: AbortSignal;
+}
+
+interface Answered {
+  readonly authorization: string;
+  readonly injected: boolean;
+}
+
 /** Implements upstream's Authorizer, which says what the methods promise. */
 export interface TokenAuthorizer {
-  injected(origin: Origin, scope: string | undefined, signal: AbortSignal): Promise<string | undefined>;
-  answer(unauthorized: Unauthorized): Promise<{ authorization: string; injected: boolean } | undefined>;
+  beforehand(request: Unauthenticated): Promise<Answered | undefined>;
+  answer(unauthorized: Unauthorized): Promise<Answered | undefined>;
 }
 
 type Service = Pick<TokenRequest, "realm" | "service">;
@@ -77,20 +91,23 @@ export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
   };
 
   return {
-    async injected(origin, scope, signal) {
+    async beforehand({ origin, scope, anonymously, signal }) {
       const own = credentials(origin);
-      if (own === undefined) return undefined;
+      if (own === undefined && !anonymously) return undefined;
+      // The registry's own answer to the password, or to nothing, decides where there is no token.
+      const otherwise = own && { authorization: own.basic, injected: true };
       const service = services.get(origin.name);
-      if (service === undefined) return own.basic;
+      if (service === undefined) return otherwise;
       const asked = scopes.get(scopeKey(origin, scope)) ?? scope;
-      const request = { ...service, scope: asked, credential: credentialFor(own, service.realm, origin) };
+      // A token for no scope opens nothing.
+      if (own === undefined && asked === undefined) return undefined;
+      const request = { ...service, scope: asked, credential: own && credentialFor(own, service.realm, origin) };
       try {
         const token = await cache.obtain(request, signal);
-        return token === undefined ? own.basic : `Bearer ${token}`;
+        return token === undefined ? otherwise : { authorization: `Bearer ${token}`, injected: own !== undefined };
       } catch (error) {
         if (signal.aborted) throw error;
-        // The registry's own answer to the password decides.
-        return own.basic;
+        return otherwise;
       }
     },
 
@@ -112,7 +129,7 @@ export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
       const credential = own && !anonymous ? credentialFor(own, service.realm, origin) : own;
       const asked = bearer.parameters["scope"] ?? scope;
       const request: TokenRequest = { ...service, scope: asked, credential };
-      if (own !== undefined && !anonymous) {
+      if (own === undefined || !anonymous) {
         services.set(origin.name, service);
         if (asked !== undefined && asked !== scope) scopes.set(scopeKey(origin, scope), asked);
       }

@@ -103,8 +103,9 @@ async function credentials(request: UpstreamRequest, authorizer: Authorizer): Pr
   if (request.authorization !== undefined || request.inject === false) {
     return { authorization: request.authorization, injected: false };
   }
-  const authorization = await authorizer.injected(request.origin, request.scope, request.signal);
-  return { authorization, injected: authorization !== undefined };
+  const { origin, scope, anonymously = false, signal } = request;
+  const answered = await authorizer.beforehand({ origin, scope, anonymously, signal });
+  return answered ?? { authorization: undefined, injected: false };
 }
 
 /** What to repeat a 401 with; undefined where the 401 is the answer. A host is answered once. */

@@ -63,14 +63,22 @@ export type Fetch = (request: UpstreamRequest) => Promise<UpstreamResponse>;
 export interface Authorizer {
   /**
    * What to send to an origin where the requester sent no Authorization: a token (fetched first where an earlier challenge told
-   * how), else Basic; undefined where nothing is configured. Rejects with CANCELLED alone.
+   * how), else Basic; undefined where nothing is configured, unless an anonymous token will do. Rejects with CANCELLED alone.
    */
-  injected(origin: Origin, scope: string | undefined, signal: AbortSignal): Promise<string | undefined>;
+  beforehand(request: Unauthenticated): Promise<Answered | undefined>;
   /**
    * What to repeat a request with after a 401: does the token exchange (single-flight, cached). Undefined where no exchange
    * is possible or it is refused. Rejects where the token service is out of order, as Fetch does.
    */
   answer(challenge: ChallengeAnswer): Promise<Answered | undefined>;
+}
+
+export interface Unauthenticated {
+  readonly origin: Origin;
+  readonly scope: string | undefined;
+  /** See UpstreamRequest. */
+  readonly anonymously: boolean;
+  readonly signal: AbortSignal;
 }
 
 export interface ChallengeAnswer {

@@ -1,7 +1,7 @@
 import t from "tap";
-import type { Unauthorized } from "../../../src/auth/tokens.ts";
+import type { TokenAuthorizer, Unauthorized } from "../../../src/auth/tokens.ts";
 import { EntrepotError } from "../../../src/core/errors.ts";
-import { makeOrigin } from "../../../src/core/origin.ts";
+import { makeOrigin, type Origin } from "../../../src/core/origin.ts";
 import { type Serve, startTokenService } from "./token-service.ts";
 
 const registry = makeOrigin("https", "registry.test");
@@ -14,17 +14,21 @@ const scope = "repository:app:pull";
 const first: Unauthorized = { origin: registry, challenge, scope, anonymous: false, refused: basic, signal };
 const numbered: Serve = (_asked, count) => ({ json: { token: `t${count}`, expires_in: 300 } });
 
+async function beforehand(authorizer: TokenAuthorizer, origin: Origin, scope: string, signal: AbortSignal) {
+  return (await authorizer.beforehand({ origin, scope, anonymously: false, signal }))?.authorization;
+}
+
 t.test("Basic until a challenge asks for more, then tokens without another", async (t) => {
   const { authorizer, asked } = startTokenService([own], numbered);
-  t.equal(await authorizer.injected(registry, scope, signal), basic);
+  t.equal(await beforehand(authorizer, registry, scope, signal), basic);
   t.same(await authorizer.answer(first), { authorization: "Bearer t1", injected: true });
   t.match(asked, [{ method: "GET", authorization: basic }]);
   t.equal(asked[0]?.url.href, "https://auth.test/token?a=b&service=registry&scope=repository%3Aapp%3Apull");
-  t.equal(await authorizer.injected(registry, scope, signal), "Bearer t1");
+  t.equal(await beforehand(authorizer, registry, scope, signal), "Bearer t1");
   t.equal(asked.length, 1);
-  t.equal(await authorizer.injected(registry, "repository:other:pull", signal), "Bearer t2");
+  t.equal(await beforehand(authorizer, registry, "repository:other:pull", signal), "Bearer t2");
   t.equal(asked[1]?.url.searchParams.get("scope"), "repository:other:pull");
-  t.equal(await authorizer.injected(makeOrigin("https", "other.test"), scope, signal), undefined);
+  t.equal(await beforehand(authorizer, makeOrigin("https", "other.test"), scope, signal), undefined);
 });
 
 t.test("several scopes are several parameters", async (t) => {
@@ -38,7 +42,7 @@ t.test("the scope of the challenge is remembered for what was asked", async (t) 
   const { authorizer, asked } = startTokenService([own], numbered);
   const wider = challenge.replace("app:pull", "group/app:pull,push");
   await authorizer.answer({ ...first, challenge: wider });
-  t.equal(await authorizer.injected(registry, scope, signal), "Bearer t1");
+  t.equal(await beforehand(authorizer, registry, scope, signal), "Bearer t1");
   t.equal(asked.length, 1);
 });
 
@@ -55,7 +59,7 @@ t.test("a registry behind a redirect gets anonymous tokens, or its own", async (
   const strange = { ...first, origin: makeOrigin("https", "strange.test"), anonymous: true, refused: undefined };
   t.same(await authorizer.answer(strange), { authorization: "Bearer t1", injected: false });
   t.equal(asked[0]?.authorization, undefined, "no realm's credential for a host that names any realm it likes");
-  t.equal(await authorizer.injected(strange.origin, scope, signal), undefined);
+  t.equal(await beforehand(authorizer, strange.origin, scope, signal), undefined);
   const known = { ...first, anonymous: true, refused: undefined };
   t.same(await authorizer.answer(known), { authorization: "Bearer t2", injected: true });
   t.equal(asked[1]?.authorization, basic);
@@ -100,7 +104,7 @@ t.test("one exchange for all who ask at once; who gives up does not end it", asy
   answer.resolve(undefined);
   t.match(await Promise.all(others), [{ authorization: "Bearer t1" }, { authorization: "Bearer t1" }]);
   t.equal(asked.length, 1);
-  await t.rejects(authorizer.injected(registry, "new", gone.signal), { code: "CANCELLED" });
+  await t.rejects(beforehand(authorizer, registry, "new", gone.signal), { code: "CANCELLED" });
 });
 
 t.test("a token is renewed before it expires, and kept where that fails", async (t) => {
@@ -108,7 +112,7 @@ t.test("a token is renewed before it expires, and kept where that fails", async 
   const { authorizer, asked, clock, lines } = startTokenService([own], (one, count) =>
     failing ? { status: 503 } : numbered(one, count),
   );
-  const get = () => authorizer.injected(registry, scope, signal);
+  const get = () => beforehand(authorizer, registry, scope, signal);
   await authorizer.answer(first);
   clock.time += 250_000;
   t.equal(await get(), "Bearer t1");
@@ -144,13 +148,13 @@ t.test("how long a token lives", async (t) => {
     const start = clock.time;
     await authorizer.answer(first);
     clock.time = start + good * 1000;
-    t.equal(await authorizer.injected(registry, scope, signal), "Bearer t", what);
+    t.equal(await beforehand(authorizer, registry, scope, signal), "Bearer t", what);
     await new Promise(setImmediate);
     t.ok(asked.length <= 2);
     const fresh = startTokenService([own], () => ({ json }));
     await fresh.authorizer.answer(first);
     fresh.clock.time = start + expired * 1000;
-    await fresh.authorizer.injected(registry, scope, signal);
+    await beforehand(fresh.authorizer, registry, scope, signal);
     t.equal(fresh.asked.length, 2, `${what}: then a new one`);
   }
 });
@@ -160,7 +164,7 @@ t.test("a refused exchange is no exchange for a few seconds", async (t) => {
     const { authorizer, asked, clock } = startTokenService([own], () => ({ status }));
     t.equal(await authorizer.answer(first), undefined);
     t.equal(await authorizer.answer(first), undefined);
-    t.equal(await authorizer.injected(registry, scope, signal), basic);
+    t.equal(await beforehand(authorizer, registry, scope, signal), basic);
     t.equal(asked.length, 1);
     clock.time += 6_000;
     await authorizer.answer(first);
@@ -206,7 +210,7 @@ t.test("a token service out of order is an error, without a secret in it", async
     const error: unknown = await authorizer.answer(first).catch((thrown: unknown) => thrown);
     t.match(error, { code });
     t.notMatch(`${String(error)} ${JSON.stringify(error)} ${lines.join("")}`, /hidden|aGlkZGVu/);
-    t.equal(await authorizer.injected(registry, scope, signal), basic, "the registry may still take the password");
+    t.equal(await beforehand(authorizer, registry, scope, signal), basic, "the registry may still take the password");
     await t.rejects(authorizer.answer(first), { code });
     t.equal(asked.length, 1, "not hammered");
     clock.time += 6_000;
@@ -237,13 +241,27 @@ t.test("a token that the registry does not take", async (t) => {
   clock.time += 30_000;
   t.match(await authorizer.answer(refused), { authorization: "Bearer t2" });
   t.equal(asked.length, 2);
-  t.equal(await authorizer.injected(registry, scope, signal), "Bearer t2");
+  t.equal(await beforehand(authorizer, registry, scope, signal), "Bearer t2");
 });
 
 t.test("memory is bounded", async (t) => {
   const { authorizer, asked } = startTokenService([own], numbered, { maxEntries: 2 });
   await authorizer.answer(first);
-  for (const other of ["a", "b", "c"]) await authorizer.injected(registry, other, signal);
-  await authorizer.injected(registry, scope, signal);
+  for (const other of ["a", "b", "c"]) await beforehand(authorizer, registry, other, signal);
+  await beforehand(authorizer, registry, scope, signal);
   t.equal(asked.length, 5, "the first had to go");
+});
+
+t.test("who may be anonymous gets a token of nobody's without a challenge, once one was answered", async (t) => {
+  const { authorizer, asked } = startTokenService([], numbered);
+  const nobodys = { origin: registry, scope, anonymously: true, signal };
+  t.equal(await authorizer.beforehand(nobodys), undefined, "nothing is known yet");
+  const answered = { authorization: "Bearer t1", injected: false };
+  t.same(await authorizer.answer({ ...first, anonymous: true, refused: undefined }), answered);
+  t.same(await authorizer.beforehand(nobodys), answered);
+  const other = await authorizer.beforehand({ ...nobodys, scope: "repository:other:pull" });
+  t.same(other, { authorization: "Bearer t2", injected: false });
+  t.equal(await authorizer.beforehand({ ...nobodys, anonymously: false }), undefined, "clients of their own account");
+  t.equal(await authorizer.beforehand({ ...nobodys, scope: undefined }), undefined);
+  t.ok(asked.every(({ authorization }) => authorization === undefined));
 });

@@ -29,7 +29,7 @@ async function start(t: Test, answers: Answers, authorizer: Partial<Authorizer> 
   const upstream = createUpstream({
     dialer: dialerOptions({ verify: false }),
     timeouts: { readMs: 5000, sendMs: 5000 },
-    authorizer: () => ({ injected: async () => undefined, answer: async () => undefined, ...authorizer }),
+    authorizer: () => ({ beforehand: async () => undefined, answer: async () => undefined, ...authorizer }),
     onHop: (hop) => hops.push(hop),
   });
   t.teardown(() => upstream.close());
@@ -113,7 +113,7 @@ t.test("ours is not sent on either; what it led to is not public", async (t) => 
   const { fetch, seen } = await start(
     t,
     { "registry.test": to("https://cdn.test:PORT/blob"), "cdn.test": ok },
-    { injected: async () => "Basic ours" },
+    { beforehand: async () => ({ authorization: "Basic ours", injected: true }) },
   );
   t.match(await fetch(), { status: 200, injected: true });
   t.same(
@@ -173,11 +173,11 @@ t.test("a challenge to our credential is answered, once", async (t) => {
     asked.push(challenge);
     return { authorization: "Bearer ours", injected: true };
   };
-  const injected = async () => "Basic ours";
+  const beforehand = async () => ({ authorization: "Basic ours", injected: true });
   const { fetch, seen } = await start(
     t,
     { "registry.test": guarded("Bearer realm=r", "Bearer ours"), "strict.test": guarded("Bearer realm=r", "never") },
-    { injected, answer },
+    { beforehand, answer },
   );
   t.match(await fetch({ scope: "repository:a:pull" }), { status: 200, attempts: 2, injected: true });
   t.match(asked, [
@@ -231,7 +231,7 @@ t.test("an anonymous token on the way does not make public what ours opened", as
     t,
     { "registry.test": to("https://one.test:PORT/v2/x"), "one.test": guarded("Bearer one", "Bearer anonymous") },
     {
-      injected: async () => "Basic ours",
+      beforehand: async () => ({ authorization: "Basic ours", injected: true }),
       answer: async () => ({ authorization: "Bearer anonymous", injected: false }),
     },
   );
@@ -254,7 +254,10 @@ t.test("an exchange that fails leaves no connection busy", async (t) => {
   const { fetch, server } = await start(
     t,
     { "registry.test": guarded("Bearer realm=r", "never") },
-    { injected: async () => "Basic ours", answer: () => Promise.reject(new Error("token service")) },
+    {
+      beforehand: async () => ({ authorization: "Basic ours", injected: true }),
+      answer: () => Promise.reject(new Error("token service")),
+    },
   );
   await t.rejects(fetch(), { message: "token service" });
   await server.quiet();
