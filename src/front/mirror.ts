@@ -4,6 +4,7 @@ import type { Handler } from "../serve/exchange.ts";
 import { sendError } from "../serve/write.ts";
 import { namespaceOf, withoutNamespace } from "./dispatch.ts";
 import { type Intercepts, registryOf, targetAt } from "./docker-hub.ts";
+import { answerPing, isReading } from "./ping.ts";
 import { createView } from "./seen.ts";
 
 export interface MirrorParts {
@@ -29,6 +30,13 @@ export function createMirror({ name, upstream, intercepts, registry }: MirrorPar
       sendError(exchange, new EntrepotError("NAME_UNKNOWN", problem));
       return;
     }
+    if (!isReading(exchange)) {
+      const problem = "A mirror takes no pushes and deletions; they go to the registry itself.";
+      sendError(exchange, new EntrepotError("UNSUPPORTED", problem), { allow: "GET, HEAD" });
+      return;
+    }
+    // A mirror is there for as long as we are, whatever its registry does.
+    if (answerPing(exchange)) return;
     const asked = targetAt(origin, withoutNamespace(target));
     exchange.enter({
       front: name,

@@ -2,12 +2,12 @@ import type { Accounts } from "../auth/accounts.ts";
 import { EntrepotError } from "../core/errors.ts";
 import { endToEnd } from "../core/headers.ts";
 import { parseHostPort } from "../core/origin.ts";
-import { parseRegistryRequest } from "../core/request.ts";
 import type { Exchange, Handler } from "../serve/exchange.ts";
 import { withoutIdentity } from "../serve/identity.ts";
-import { sendBytes, sendError } from "../serve/write.ts";
+import { sendError } from "../serve/write.ts";
 import { type Intercepts, registryOf, targetAt } from "./docker-hub.ts";
 import { withRepository } from "./names.ts";
+import { answerPing, isReading } from "./ping.ts";
 import { createView } from "./seen.ts";
 
 export interface RegistryFrontParts {
@@ -29,7 +29,7 @@ export function createRegistryFront(parts: RegistryFrontParts): Handler {
     const [, host, rest] = /^\/v2\/proxy\/([^/?]*)(?:\/(.*))?$/s.exec(target) ?? [];
     if (host !== undefined) await pullThrough(parts, exchange, host, rest ?? "");
     else if (parts.hosted !== undefined) await parts.hosted(exchange);
-    else withoutStorage(exchange, target);
+    else withoutStorage(exchange);
   };
 }
 
@@ -48,8 +48,7 @@ async function isAdmitted(accounts: Accounts | undefined, exchange: Exchange): P
 
 async function pullThrough(parts: RegistryFrontParts, exchange: Exchange, given: string, rest: string): Promise<void> {
   const { name, accounts, intercepts, registry } = parts;
-  const { method } = exchange.trace;
-  if (method !== "GET" && method !== "HEAD") {
+  if (!isReading(exchange)) {
     const problem = "Names below proxy/ are other registries'; push under another name, or to the registry itself.";
     sendError(exchange, new EntrepotError("NAME_INVALID", problem));
     return;
@@ -101,13 +100,8 @@ function cacheField(status: unknown): Record<string, string> {
   return status === undefined ? {} : { "proxy-docker-cache": fromCache.has(status) ? "HIT" : "MISS" };
 }
 
-function withoutStorage(exchange: Exchange, target: string): void {
-  exchange.trace.kind = parseRegistryRequest(target).kind;
-  if (exchange.trace.kind === "ping") {
-    const fields = { "content-type": "application/json", "docker-distribution-api-version": "registry/2.0" };
-    sendBytes(exchange, 200, fields, "{}");
-    return;
-  }
+function withoutStorage(exchange: Exchange): void {
+  if (isReading(exchange) && answerPing(exchange)) return;
   const problem =
     "Nothing is kept here but what is pulled through below proxy/; REGISTRY_STORAGE would make this a registry.";
   sendError(exchange, new EntrepotError("NAME_UNKNOWN", problem));
