@@ -1,3 +1,4 @@
+import type { FrontLine } from "../config/front-lines.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Totals } from "../observe/metrics.ts";
 import type { RecentExchange } from "../observe/recent.ts";
@@ -10,6 +11,7 @@ export interface DashboardData {
   readonly cache: CacheFill;
   readonly activity: Activity;
   readonly totals: Totals;
+  readonly fronts: readonly FrontLine[];
   /** Newest first; no queries, no credentials. */
   readonly recent: readonly RecentExchange[];
 }
@@ -32,6 +34,7 @@ export interface SnapshotParts {
   readonly cache: () => CacheFill;
   readonly activity: () => Activity;
   readonly totals: () => Totals;
+  readonly fronts: readonly FrontLine[];
   readonly recent: () => readonly RecentExchange[];
 }
 
@@ -47,6 +50,7 @@ export function createSnapshot(parts: SnapshotParts): () => DashboardData {
       cache: parts.cache(),
       activity: parts.activity(),
       totals: parts.totals(),
+      fronts: parts.fronts,
       recent: parts.recent(),
     };
   };

@@ -42,6 +42,13 @@ export const dashboardPage = `<!doctype html>
     </table></div>
   </section>
   <section>
+    <h2>Fronts</h2>
+    <div class="panel scroll"><table>
+      <thead><tr><th>Name</th><th>Host</th><th>Answers</th></tr></thead>
+      <tbody id="fronts"></tbody>
+    </table></div>
+  </section>
+  <section>
     <h2>Last exchanges</h2>
     <div class="panel scroll"><table>
       <thead><tr><th>Time</th><th>Client</th><th>Request</th><th class="number">Status</th><th>Cache</th><th class="number">Bytes</th><th class="number">Milliseconds</th></tr></thead>

@@ -63,6 +63,10 @@ function originRow(origin) {
   ];
 }
 
+function frontRow(front) {
+  return [cell(front.name, "plain"), cell(front.hosts, "plain"), cell(front.to, "plain")];
+}
+
 function exchangeRow(entry) {
   const status = entry.status === undefined ? entry.error || "" : String(entry.status);
   const failed = entry.error !== undefined || entry.status >= 400;
@@ -117,6 +121,7 @@ function show(data) {
     plural(activity.flights, "transfer", "transfers"),
   ].join(", ") + " now");
   rows("origins", totals.origins, 6, originRow, "No registry has been asked for yet.");
+  rows("fronts", data.fronts, 3, frontRow, "None: requests reach registries through CONNECT alone.");
   rows("recent", data.recent, 7, exchangeRow, "No exchange yet.");
   draw(data);
 }

@@ -1,10 +1,11 @@
+import { frontLines } from "../config/front-lines.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { groups, nameOf } from "../config/option.ts";
 import { optionTable } from "../config/schema.ts";
 import type { Output } from "./io.ts";
 
-/** `entrepot config`: every effective value and where it came from, secrets as `***`. */
-export function showConfig({ sources }: LoadedConfig, out: Output): number {
+/** `entrepot config`: every effective value and where it came from, secrets as `***`, and what the fronts map to. */
+export function showConfig({ config, sources }: LoadedConfig, out: Output): number {
   const width = Math.max(...optionTable.map(([name, declared]) => nameOf(name, declared).length)) + 2;
   const lines = groups.flatMap((group) => [
     `# ${group}`,
@@ -16,6 +17,7 @@ export function showConfig({ sources }: LoadedConfig, out: Output): number {
       }),
     "",
   ]);
-  out.write(`${lines.slice(0, -1).join("\n")}\n`);
+  const fronts = frontLines(config).map(({ name, hosts, to }) => `${name.padEnd(width)}${hosts.padEnd(13)}${to}`);
+  out.write(`${[...lines, "# What the fronts answer", ...fronts].join("\n")}\n`);
   return 0;
 }

@@ -1,4 +1,5 @@
 import { networkInterfaces } from "node:os";
+import { frontLines } from "../config/front-lines.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { formatSize } from "../core/units.ts";
 
@@ -34,6 +35,7 @@ export function startScreen({ version, loaded, listening, authority }: ScreenFac
     ["registries", registries.join(" ")],
     ["credentials", config.authRegistries.length === 0 ? "none" : sources.authRegistries.value],
     ["pushes", pushes(config)],
+    ...fronts(config),
   ];
   return [
     `entrepot ${version}`,
@@ -45,6 +47,11 @@ export function startScreen({ version, loaded, listening, authority }: ScreenFac
     "",
     "",
   ].join("\n");
+}
+
+function fronts(config: LoadedConfig["config"]): [name: string, value: string][] {
+  const lines = frontLines(config).map(({ name, hosts, to }) => `${name}, at ${hosts}: ${to}`);
+  return (lines.length === 0 ? ["none"] : lines).map((line, index) => [index === 0 ? "fronts" : "", line]);
 }
 
 function pushes({ allowPush, cacheOnPush }: LoadedConfig["config"]): string {

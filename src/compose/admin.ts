@@ -1,6 +1,7 @@
 import { createSnapshot } from "../admin/dashboard-data.ts";
 import { createAdmin, type Readiness } from "../admin/routes.ts";
 import type { Authority } from "../ca/authority.ts";
+import { frontLines } from "../config/front-lines.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Listener } from "../listen/listener.ts";
@@ -40,6 +41,7 @@ export function createAdminHandler(needs: AdminNeeds): Handler {
       flights: cache.flights.active,
     }),
     totals: metrics.totals,
+    fronts: frontLines(config),
     recent: recent.list,
   });
   return createAdmin({

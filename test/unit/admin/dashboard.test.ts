@@ -40,6 +40,7 @@ t.test("a snapshot asks everybody, at every call", (t) => {
     cache: () => ({ bytes: 1, maximum: 2, entries: 3 }),
     activity: () => ({ connections: 4, tunnels: 5, flights: 6 }),
     totals: () => totals,
+    fronts: [{ name: "mirror", kind: "mirror", hosts: "any host", to: "a registry" }],
     recent: () => [],
   });
   now += 1500;
@@ -50,6 +51,7 @@ t.test("a snapshot asks everybody, at every call", (t) => {
     cache: { entries: 3 },
     activity: { flights: 6 },
     totals,
+    fronts: [{ name: "mirror", to: "a registry" }],
   });
   t.end();
 });

@@ -14,6 +14,7 @@ export const emptyData: DashboardData = {
   cache: { bytes: 0, maximum: 1, entries: 0 },
   activity: { connections: 0, tunnels: 0, flights: 0 },
   totals: { exchanges: 0, hits: 0, misses: 0, servedBytes: 0, fetchedBytes: 0, tunnels: 0, origins: [] },
+  fronts: [],
   recent: [],
 };
 

@@ -43,6 +43,7 @@ t.test("config prints every value and where it came from, and no secret", async 
   t.match(out, /^AUTH_REGISTRIES +environment +a\.test:u:\*\*\* b\.test:5000:v:\*\*\*$/m);
   t.match(out, /^HTTPS_PROXY +environment +http:\/\/\*\*\*@p\.test$/m);
   t.match(out, /^upstreams +default +none$/m);
+  t.match(out, /^# What the fronts answer\nmirror +any host +mirror of registry-1\.docker\.io, /m);
   t.notMatch(out, /hunter2/);
 });
 

@@ -23,3 +23,12 @@ t.test("and what becomes of pushes, and no password", async (t) => {
   t.match(screen({ ALLOW_PUSH: "true", CACHE_ON_PUSH: "true" }), /^ {2}pushes +passed on, and kept$/m);
   t.notMatch(screen({ AUTH_REGISTRIES: "a.test:u:hunter2" }), /hunter2/);
 });
+
+t.test("and what each front maps to", async (t) => {
+  t.match(screen({}), /^ {2}fronts +mirror, at any host: mirror of registry-1\.docker\.io, /m);
+  const accounts = Buffer.from("alice:hunter2").toString("base64");
+  const shown = screen({ REGISTRY_STORAGE: "/registry", ACCOUNTS: accounts, UPSTREAM_REGISTRY: "quay.io" });
+  t.match(shown, /mirror of quay\.io.*\n {14}registry, at any host: .*; registry in \/registry; for its accounts$/m);
+  t.notMatch(shown, accounts);
+  t.match(screen({ MIRROR: "false" }), /^ {2}fronts +none$/m);
+});
