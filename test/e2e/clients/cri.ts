@@ -5,9 +5,15 @@ import { createConnection } from "node:net";
  * Pulls an image as a kubelet does: containerd itself fetches it. Kubernetes' container runtime interface,
  * `runtime.v1.ImageService/PullImage`; the messages are one string field deep, so they are written by hand.
  * @param socket path of containerd's Unix socket
+ * @param login as a pod's imagePullSecrets give it
  * @returns the reference of the image: the digest of its config
  */
-export async function criPull(socket: string, image: string, timeout = 60_000): Promise<string> {
+export async function criPull(
+  socket: string,
+  image: string,
+  timeout = 60_000,
+  login?: { readonly user: string; readonly password: string },
+): Promise<string> {
   const session = connect("http://localhost", { createConnection: () => createConnection(socket) });
   try {
     return await new Promise<string>((resolve, reject) => {
@@ -33,7 +39,10 @@ export async function criPull(socket: string, image: string, timeout = 60_000): 
         else reject(new Error(refusal));
       });
       stream.setTimeout(timeout, () => stream.close());
-      stream.end(frame(field(field(Buffer.from(image)))));
+      const spec = field(1, field(1, Buffer.from(image)));
+      // PullImageRequest.auth: AuthConfig's username and password.
+      const auth = login && [field(1, Buffer.from(login.user)), field(2, Buffer.from(login.password))];
+      stream.end(frame(Buffer.concat([spec, ...(auth === undefined ? [] : [field(2, Buffer.concat(auth))])])));
     });
   } finally {
     session.destroy();
@@ -49,10 +58,10 @@ function frame(message: Buffer): Buffer {
   return Buffer.concat([head, message]);
 }
 
-/** Field 1 of wire type 2 (length-delimited), of less than 128 bytes so that the length is one byte. */
-function field(content: Buffer): Buffer {
+/** A field of wire type 2 (length-delimited), of less than 128 bytes so that the length is one byte. */
+function field(number: number, content: Buffer): Buffer {
   if (content.length > 127) throw new Error("too long for a length of one byte");
-  return Buffer.concat([Buffer.from([0x0a, content.length]), content]);
+  return Buffer.concat([Buffer.from([number * 8 + 2, content.length]), content]);
 }
 
 function stringField(message: Buffer): string {

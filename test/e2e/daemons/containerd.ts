@@ -20,11 +20,13 @@ export interface Containerd {
 /**
  * @param environment of containerd and ctr: their proxy and whom they trust
  * @param name of its directory, short; one of another name is another machine, which has no image yet
+ * @param hosts directory of the hosts.toml that a kubelet's pulls go by
  */
 export async function startContainerd(
   place: Place,
   environment: Readonly<Record<string, string>>,
   name = "containerd",
+  hosts?: string,
 ): Promise<Containerd> {
   const home = place.folder(name);
   const socket = join(home, "sock");
@@ -40,7 +42,7 @@ state = "${join(home, "state")}"
 [plugins."io.containerd.grpc.v1.cri"]
   [plugins."io.containerd.grpc.v1.cri".cni]
     conf_dir = "${join(home, "cni")}"
-`,
+${hosts === undefined ? "" : `  [plugins."io.containerd.grpc.v1.cri".registry]\n    config_path = "${hosts}"\n`}`,
   );
   const daemon = await startDaemon(place, {
     name,

@@ -22,11 +22,13 @@ export interface Docker {
  * place. Containers have the host's network or none.
  * @param environment of the engine: its proxy and whom it trusts
  * @param name of its directory, short; one of another name is another machine, which has no image yet
+ * @param more of daemon.json
  */
 export async function startDockerd(
   place: Place,
   environment: Readonly<Record<string, string>>,
   name = "docker",
+  more: Readonly<Record<string, unknown>> = {},
 ): Promise<Docker> {
   const home = place.folder(name);
   const socket = `unix://${join(home, "sock")}`;
@@ -40,6 +42,7 @@ export async function startDockerd(
     ip6tables: false,
     "max-download-attempts": 1,
     "max-concurrent-downloads": 6,
+    ...more,
   };
   writeFileSync(configuration, JSON.stringify(settings));
   const files = ["--config-file", configuration, "--pidfile", join(home, "pid"), "--host", socket];
