@@ -20,14 +20,27 @@ export interface Findings {
   readonly problems: readonly string[];
   readonly absent: readonly string[];
   readonly seconds: number;
+  /** Name of the file beside the report that has its plot; undefined where there is none. */
+  readonly plot: string | undefined;
 }
 
 /** The whole report in Markdown. */
 export function report(findings: Findings): string {
+  const { cases, samples } = findings;
+  return [
+    ...heading("Bench results", findings),
+    ...targets(cases, samples),
+    ...cases.flatMap((measured) => section(measured, samples)),
+    ...problems(findings),
+  ].join("\n");
+}
+
+/** What was run on what. */
+export function heading(title: string, findings: Findings): string[] {
   const { machine, samples } = findings;
   const rounds = new Set(samples.map((sample) => sample.round)).size;
-  const lines = [
-    "# Bench results",
+  return [
+    `# ${title}`,
     "",
     `\`${findings.command}\`: ${rounds} interleaved rounds after a warm-up, ${Math.round(findings.seconds)} s. Each figure is the median of the`,
     "rounds with [smallest to largest]; a ratio is the median of the rounds' ratios.",
@@ -38,12 +51,13 @@ export function report(findings: Findings): string {
     ...tlsLines(samples),
     ...findings.absent.map((who) => `- Not measured: ${who}.`),
     "",
-    ...targets(findings.cases, samples),
+    ...(findings.plot === undefined ? [] : [`![${title}](${findings.plot})`, ""]),
   ];
-  for (const measured of findings.cases) lines.push(...section(measured, samples));
-  if (findings.problems.length > 0)
-    lines.push("## What did not go as planned", "", ...findings.problems.map((problem) => `- ${problem}`), "");
-  return lines.join("\n");
+}
+
+export function problems(findings: Findings): string[] {
+  if (findings.problems.length === 0) return [];
+  return ["## What did not go as planned", "", ...findings.problems.map((problem) => `- ${problem}`), ""];
 }
 
 /** What is expected, in one table. */
@@ -98,7 +112,7 @@ function ratioTitle({ yardstick }: Case): string {
   return `Entrepot / ${titles[yardstick]}`;
 }
 
-function tableLine(cells: readonly string[]): string {
+export function tableLine(cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |`;
 }
 
@@ -111,7 +125,7 @@ function word({ kept }: Verdict): string {
   return kept ? "kept" : "**missed**";
 }
 
-function text(summary: Summary | undefined): string {
+export function text(summary: Summary | undefined): string {
   if (!summary) return "-";
   return `${short(summary.median)} [${short(summary.min)} to ${short(summary.max)}]`;
 }

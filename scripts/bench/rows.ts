@@ -8,6 +8,8 @@ import { type Summary, summarise } from "./stats.ts";
 export interface Row {
   readonly figure: Figure;
   readonly values: ReadonlyMap<ContenderName, Summary>;
+  /** Each contender's in parts of the yardstick's. */
+  readonly relative: ReadonlyMap<ContenderName, Summary>;
   /** Entrepot's in parts of the yardstick's. Of the ratios of each round, since the two ran within seconds of each other there. */
   readonly ratio: Summary | undefined;
   /** Entrepot's with two workers in parts of that with one, likewise. */
@@ -37,7 +39,12 @@ function summariseFigure(figure: Figure, yardstick: ContenderName, samples: read
   }
   const ratio = (ours: ContenderName, theirs: ContenderName): Summary | undefined =>
     summarise(ratios(byContender.get(ours), byContender.get(theirs)));
-  return { figure, values, ratio: ratio("entrepot", yardstick), workers: ratio("entrepot-2", "entrepot") };
+  const relative = new Map<ContenderName, Summary>();
+  for (const name of byContender.keys()) {
+    const summary = ratio(name, yardstick);
+    if (summary) relative.set(name, summary);
+  }
+  return { figure, values, relative, ratio: relative.get("entrepot"), workers: ratio("entrepot-2", "entrepot") };
 }
 
 function ratios(

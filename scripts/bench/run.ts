@@ -158,11 +158,10 @@ class Bench {
   }
 
   async #turn(each: Case, content: Content, name: ContenderName, round: number): Promise<void> {
-    const directory = `${each.name} ${name}`;
     const begun = performance.now();
     let contender = this.#contenders.get(name);
     try {
-      if (each.own) contender = await this.#startContender(name, directory, each.distant);
+      if (each.own) contender = await this.#startContender(name, `${each.own}-${name}`, each.distant);
       const stage = contender && this.#stage(each, content, contender, round);
       const sample = stage && (await takeTurn(stage));
       if (sample && round > 0) this.#samples.push(sample);
@@ -205,7 +204,7 @@ class Bench {
     const cpus = this.#placing.contender(name);
     const upstream = distant ? await this.#distantUpstream(this.#upstream) : this.#upstream;
     const shared = { pki: this.#pki, upstream, cpus, profileDirectory, signal };
-    return await starters[name]({ ...shared, directory: this.#own(directory.replace(" ", "-")) });
+    return await starters[name]({ ...shared, directory: this.#own(directory) });
   }
 
   async #distantUpstream({ port, plainPort }: Upstream): Promise<ContenderOptions["upstream"]> {

@@ -19,8 +19,10 @@ export interface Case {
    * round.
    */
   readonly content: "kept" | "new";
-  /** Whether the contender is started anew for it, in a directory that it keeps from round to round. */
-  readonly own?: boolean;
+  /** Where the contender is started anew for it: the name of a directory that it keeps from round to round, and from case to case. */
+  readonly own?: string;
+  /** Where it stands among cases in which one thing grows. */
+  readonly point?: Point;
   /** Whether the upstream is some way off; only for a case with an own contender. */
   readonly distant?: boolean;
   /** Whether the upstream may be asked although the content is kept: how often is one of the figures. */
@@ -34,6 +36,11 @@ export interface Case {
   /** In place of `job` alone, where there is more to measure. */
   measure?(stage: Stage): Promise<Sample>;
   readonly figures: readonly Figure[];
+}
+
+export interface Point {
+  readonly series: "clients" | "count" | "size";
+  readonly x: number;
 }
 
 export interface JobRequest {

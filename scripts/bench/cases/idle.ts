@@ -28,7 +28,7 @@ export function idleCases({ mode }: Plan): Case[] {
       },
       yardstick: "nginx",
       content: "kept",
-      own: true,
+      own: "idle",
       rounds: 3,
       make: (site) => site.once("manifest", () => site.addManifest("bench/image")),
       job: ({ target, content, warmUp }) => {

@@ -23,7 +23,7 @@ export function imageCases({ mode }: Plan): Case[] {
       without: { "nginx-rsa": "the leaf's key counts in handshakes alone" },
       yardstick: "nginx",
       content: "kept",
-      own: true,
+      own: "image",
       distant: true,
       mayAsk: true,
       rounds: 3,

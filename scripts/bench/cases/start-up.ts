@@ -25,7 +25,7 @@ export function startUpCases({ mode }: Plan): Case[] {
       },
       yardstick: "nginx",
       content: "kept",
-      own: true,
+      own: "start-up",
       rounds: 3,
       make: (site) => site.once("many blobs", () => site.addBlobs("bench/many", blobSize, blobs)),
       fill: (request) => ({ ...gets(request, fillClients), requests: blobs }),

@@ -4,19 +4,10 @@ import type { ContenderName } from "../../../../scripts/bench/contenders/contend
 import type { Sample } from "../../../../scripts/bench/round.ts";
 import { summariseFigures } from "../../../../scripts/bench/rows.ts";
 import { verdicts } from "../../../../scripts/bench/verdict.ts";
+import { sample as sampleOf } from "./sample.ts";
 
-function sample(contender: ContenderName, round: number, seconds: number): Sample {
-  const counted = {
-    bytes: 1,
-    requests: 1,
-    loadCpuSeconds: 0,
-    upstreamBytes: 0,
-    upstreamRoundTrips: 0,
-    upstreamContent: 0,
-  };
-  const none = { p50: undefined, p99: undefined, lag: undefined, slowest: undefined, cpuSeconds: undefined };
-  return { ...counted, ...none, case: "a", contender, round, seconds, tls: "", peakRss: undefined };
-}
+const sample = (contender: ContenderName, round: number, seconds: number): Sample =>
+  sampleOf("a", contender, round, { seconds });
 
 function measured(figure: Partial<Figure>): Case {
   const time: Figure = { name: "time", unit: "s", value: (each) => each.seconds, ...figure };
