@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync, unlinkSync } from "node:fs";
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, readlink, rename, rm, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { EntrepotError } from "../core/errors.ts";
+import { type Beacon, clearBeacons, isLit, raiseBeacon } from "./beacon.ts";
 import { errnoOf } from "./trouble.ts";
 
 export interface LockOptions {
@@ -12,6 +14,8 @@ export interface LockOptions {
   readonly instance?: string;
   /** What to reject with where process `pid` has it; for a directory that is not the cache's. */
   readonly inUse?: (pid: number) => EntrepotError;
+  /** What the machine or container is called, for who is refused; its host name unless given. */
+  readonly host?: string;
 }
 
 /** That this instance, and nobody else, keeps the directory in order. */
@@ -27,53 +31,99 @@ interface Holder {
   /** What the system says of the start of the process; a number is given to another process in time. */
   readonly started: string | undefined;
   readonly instance: string;
+  /** Where its number holds (pid_namespaces(7)). */
+  readonly space: string | undefined;
+  readonly host: string | undefined;
+  /** Of its socket in the directory. */
+  readonly beacon: string | undefined;
 }
 
 /** In the root of the cache. */
 export const lockName = "entrepot.lock";
 
 /**
- * Takes the cache directory for this instance. Rejects with CONFIG_INVALID, naming the other's pid, where another one that lives has it.
- * A lock whose process is gone is taken over. A directory that takes no file is not locked: whoever cannot write there does no harm.
+ * Takes the cache directory for this instance. Rejects with CONFIG_INVALID, naming the other's pid, where another one that lives has it, in
+ * another container too. A lock whose process is gone is taken over. A directory that takes no file is not locked: whoever cannot write
+ * there does no harm.
  */
 export async function lockDirectory(options: LockOptions): Promise<DirectoryLock> {
-  const { directory, instance = randomUUID() } = options;
-  const path = join(directory, lockName);
-  const refuse = options.inUse ?? ((pid: number) => inUse(path, pid));
-  const mine = JSON.stringify({ pid: process.pid, started: await startOf(process.pid), instance });
-  const owned = await take(path, mine, instance, refuse);
-  return {
-    async renew() {
-      if (owned) await take(path, mine, instance, refuse).catch(() => undefined);
-    },
-    release() {
-      try {
-        if (owned && readFileSync(path, "utf8") === mine) unlinkSync(path);
-      } catch {
-        // Wiped, or read-only by now: a lock of a process that is gone binds nobody.
-      }
-    },
-  };
+  const lock = new Lock(options, await startOf(process.pid), await spaceOf());
+  await lock.take();
+  return lock;
 }
 
-/** Whether the lock is ours now; false where another worker of the instance has it, or the disk takes none. */
-async function take(
-  path: string,
-  mine: string,
-  instance: string,
-  refuse: (pid: number) => EntrepotError,
-): Promise<boolean> {
-  for (let round = 0; round < 10; round += 1) {
-    const made = await create(path, mine);
-    if (made !== "exists") return made === "made";
-    const text = await readText(path);
-    if (text === undefined) continue;
-    const holder = parse(text);
-    if (text === mine || holder?.instance === instance) return text === mine;
-    if (holder !== undefined && (await lives(holder))) throw refuse(holder.pid);
-    await retire(path, text);
+class Lock implements DirectoryLock {
+  readonly #directory: string;
+  readonly #path: string;
+  readonly #instance: string;
+  readonly #self: object;
+  readonly #space: string | undefined;
+  readonly #refuse: (holder: Holder) => EntrepotError;
+  #beacon: Beacon | undefined;
+  #text = "";
+  #owned = false;
+
+  constructor(options: LockOptions, started: string | undefined, space: string | undefined) {
+    const { directory, instance = randomUUID(), host = hostname() } = options;
+    this.#directory = directory;
+    this.#path = join(directory, lockName);
+    this.#instance = instance;
+    this.#space = space;
+    this.#self = { pid: process.pid, started, instance, space, host };
+    const { inUse: refusal } = options;
+    this.#refuse = (holder) => refusal?.(holder.pid) ?? inUse(directory, holder, space);
   }
-  return false;
+
+  /** Rejects where another instance has it. Not ours, and no error: another worker of the instance has it, or the disk takes none. */
+  async take(): Promise<void> {
+    if (this.#beacon?.isThere !== true) {
+      this.#beacon?.close();
+      // Before the lock: who finds the one is to find the other.
+      this.#beacon = await raiseBeacon(this.#directory);
+      this.#text = JSON.stringify({ ...this.#self, beacon: this.#beacon?.name });
+    }
+    try {
+      this.#owned = await this.#try();
+    } finally {
+      if (!this.#owned) this.#beacon?.close();
+    }
+    if (this.#owned) await clearBeacons(this.#directory);
+  }
+
+  async #try(): Promise<boolean> {
+    for (let round = 0; round < 10; round += 1) {
+      const made = await create(this.#path, this.#text);
+      if (made !== "exists") return made === "made";
+      const text = await readText(this.#path);
+      if (text === undefined) continue;
+      const holder = parse(text);
+      if (text === this.#text || holder?.instance === this.#instance) {
+        if (text === this.#text || holder?.pid !== process.pid) return text === this.#text;
+      } else if (holder !== undefined && (await this.#lives(holder))) throw this.#refuse(holder);
+      await retire(this.#path, text);
+    }
+    return false;
+  }
+
+  async #lives(holder: Holder): Promise<boolean> {
+    const { space, beacon } = holder;
+    const isNear = space === undefined || this.#space === undefined || space === this.#space;
+    if (isNear) return lives(holder);
+    return beacon !== undefined && (await isLit(this.#directory, beacon));
+  }
+
+  async renew(): Promise<void> {
+    if (this.#owned) await this.take().catch(() => undefined);
+  }
+
+  release(): void {
+    this.#beacon?.close();
+    try {
+      if (this.#owned && readFileSync(this.#path, "utf8") === this.#text) unlinkSync(this.#path);
+    } catch {
+      // Wiped, or read-only by now: a lock of a process that is gone binds nobody.
+    }
+  }
 }
 
 /** With its content from the first moment: what is linked is whole. */
@@ -119,14 +169,26 @@ function parse(text: string): Holder | undefined {
     const value: unknown = JSON.parse(text);
     if (typeof value !== "object" || value === null || !("pid" in value) || !("instance" in value)) return undefined;
     const { pid, instance } = value;
-    const started = "started" in value && typeof value.started === "string" ? value.started : undefined;
-    return typeof pid === "number" && typeof instance === "string" ? { pid, started, instance } : undefined;
+    if (typeof pid !== "number" || typeof instance !== "string") return undefined;
+    const more: Record<string, unknown> = { ...value };
+    const word = (name: string): string | undefined => {
+      const given = more[name];
+      return typeof given === "string" ? given : undefined;
+    };
+    return {
+      pid,
+      instance,
+      started: word("started"),
+      space: word("space"),
+      host: word("host"),
+      beacon: word("beacon"),
+    };
   } catch {
     return undefined;
   }
 }
 
-async function lives({ pid, started }: Holder): Promise<boolean> {
+async function lives({ pid, started }: Pick<Holder, "pid" | "started">): Promise<boolean> {
   try {
     process.kill(pid, 0);
   } catch (error) {
@@ -144,9 +206,19 @@ export async function startOf(pid: number): Promise<string | undefined> {
   return ticks === undefined ? undefined : `${boot?.trim() ?? ""} ${ticks}`;
 }
 
-function inUse(path: string, pid: number): EntrepotError {
+/** Of the numbers of this process and of those that it sees; undefined where there is no /proc. */
+async function spaceOf(): Promise<string | undefined> {
+  const [space, boot] = await Promise.all([
+    readlink("/proc/self/ns/pid").catch(() => undefined),
+    readText("/proc/sys/kernel/random/boot_id"),
+  ]);
+  return space === undefined ? undefined : `${boot?.trim() ?? ""} ${space}`;
+}
+
+function inUse(directory: string, { pid, space, host }: Holder, here: string | undefined): EntrepotError {
+  const where = space === here || host === undefined ? "" : ` of ${host}, which is another container or machine`;
   return new EntrepotError(
     "CONFIG_INVALID",
-    `CACHE_DIR: ${join(path, "..")} is in use by another proxy, process ${pid}. Stop that one, or give this one a directory of its own.`,
+    `CACHE_DIR: ${directory} is in use by another proxy, process ${pid}${where}. Stop that one, or give this one a directory of its own.`,
   );
 }
