@@ -16,10 +16,13 @@ export interface Claim {
   readonly yields: boolean;
 }
 
-const claimsByKind: Readonly<Record<FrontKind, readonly Omit<Claim, "yields">[]>> = {
+type KindsClaim = Omit<Claim, "yields"> & Partial<Claim>;
+
+const claimsByKind: Readonly<Record<FrontKind, readonly KindsClaim[]>> = {
   mirror: [
     { paths: "ns", endpoints: [] },
-    { paths: "registry", endpoints: [] },
+    // A mirror is told by `?ns=`; without it, a front that has the name for its own comes first.
+    { paths: "registry", endpoints: [], yields: true },
   ],
   registry: [
     { paths: "proxy", endpoints: [] },
@@ -28,7 +31,7 @@ const claimsByKind: Readonly<Record<FrontKind, readonly Omit<Claim, "yields">[]>
 };
 
 export function claimsOf({ kind, implicit }: FrontEntry): Claim[] {
-  return claimsByKind[kind].map((claim) => ({ ...claim, yields: implicit }));
+  return claimsByKind[kind].map((claim) => ({ ...claim, yields: implicit || claim.yields === true }));
 }
 
 /** What fronts say against each other, one line each: names that two have, and requests that two would answer. */

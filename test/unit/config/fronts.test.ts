@@ -1,4 +1,5 @@
 import t from "tap";
+import { claimsOf } from "../../../src/config/front-claims.ts";
 import { frontsOf } from "../../../src/config/front-entries.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { EntrepotError } from "../../../src/core/errors.ts";
@@ -71,4 +72,29 @@ t.test("two fronts that would answer the same request are refused by their names
   t.same(problems(two(", hosts: [a.test]", ", hosts: [b.test]")), []);
   t.same(problems(two("", ", hosts: [a.test]")), []);
   t.match(problems("fronts: [{front: mirror, name: a}, {front: mirror, name: a, hosts: [a.test]}]"), [/called a;/]);
+});
+
+t.test("a mirror may stand beside a registry: it has what names a registry by ?ns=", async (t) => {
+  const file = "fronts: [{front: mirror}, {front: registry}]";
+  const [mirror, registry] = frontsOf(load(file, { REGISTRY_STORAGE: "/registry" }).config);
+  t.match(mirror && claimsOf(mirror), [
+    { paths: "ns", yields: false },
+    { paths: "registry", yields: true },
+  ]);
+  t.match(registry && claimsOf(registry), [
+    { paths: "proxy", yields: false },
+    { paths: "registry", yields: false },
+  ]);
+});
+
+t.test("a registry is there when it is asked for, once, and not beside one that is listed", async (t) => {
+  const kinds = (env: Record<string, string>, file = "port: 1") =>
+    frontsOf(load(file, env).config).map(({ name }) => name);
+  t.same(kinds({ REGISTRY_STORAGE: "/r" }), ["mirror", "registry"]);
+  t.same(kinds({ PROXY_STORAGE: "/p" }), ["mirror", "registry"]);
+  t.same(kinds({}), ["mirror"]);
+  t.same(kinds({ REGISTRY_STORAGE: "/r" }, "fronts: [{front: registry, name: own, hosts: [a.test]}]"), [
+    "own",
+    "mirror",
+  ]);
 });
