@@ -30,9 +30,9 @@ export function createOwnTokens(key: Buffer): OwnTokens {
 }
 
 /**
- * The key for them, out of the CA's private key in PEM: it is there at every start, is secret already, and lives as long as what clients trust
- * (RFC 5869).
+ * A key for one purpose out of a secret that has others too (RFC 5869). The CA's private key in PEM is such a secret: it is there at every start, and
+ * lives as long as what clients trust.
  */
-export function deriveTokenKey(caKey: string | Buffer): Buffer {
-  return Buffer.from(hkdfSync("sha256", caKey, "", "entrepot: tokens of our own", 32));
+export function deriveKey(secret: string | Buffer, purpose: string): Buffer {
+  return Buffer.from(hkdfSync("sha256", secret, "", `entrepot: ${purpose}`, 32));
 }

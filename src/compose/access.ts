@@ -1,13 +1,14 @@
 import { type AnonymousTokens, createAnonymousTokens } from "../auth/anonymous.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { createAccessRecords, createCredentialHash, type CredentialId } from "../auth/grants.ts";
-import { createOwnTokens, type OwnTokens } from "../auth/own-token.ts";
+import { createOwnTokens, deriveKey, type OwnTokens } from "../auth/own-token.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Policy } from "../policy/policy.ts";
 import { Access } from "../serve/access.ts";
 import { createAnonymousFetch } from "../serve/anonymous-fetch.ts";
 import { Offline, withoutOwnTokens } from "../serve/offline.ts";
+import { createStanding, type Standing } from "../serve/standing.ts";
 import type { Upstream } from "../upstream/client.ts";
 import type { Fetch } from "../upstream/types.ts";
 import type { Instance } from "./instance.ts";
@@ -17,6 +18,8 @@ export interface Identities {
   readonly anonymous: AnonymousTokens;
   readonly own: OwnTokens;
   readonly credential: (text: string) => CredentialId;
+  /** A key for one purpose, the same after a restart. */
+  readonly keyFor: (purpose: string) => Buffer;
 }
 
 export function createIdentities({ keys, share }: Instance, clock: Clock): Identities {
@@ -24,6 +27,7 @@ export function createIdentities({ keys, share }: Instance, clock: Clock): Ident
     anonymous: createAnonymousTokens(clock, undefined, share),
     own: createOwnTokens(keys.token),
     credential: createCredentialHash(keys.credential),
+    keyFor: (purpose) => deriveKey(keys.token, purpose),
   };
 }
 
@@ -41,6 +45,7 @@ export interface AccessParts {
   readonly fetch: Fetch;
   readonly access: Access;
   readonly offline: Offline;
+  readonly standing: Standing;
 }
 
 export function createAccess(config: Config, needs: AccessNeeds): AccessParts {
@@ -74,5 +79,6 @@ export function createAccess(config: Config, needs: AccessNeeds): AccessParts {
     anonymousUntil: anonymous.until,
     isOwnToken: own.isOwn,
   });
-  return { fetch, access, offline };
+  const standing = createStanding({ fetch, shapes, coalesce, clock, share });
+  return { fetch, access, offline, standing };
 }

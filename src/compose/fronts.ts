@@ -12,11 +12,10 @@ import type { Log } from "../observe/log.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Handler } from "../serve/exchange.ts";
 import { openAccounts } from "./accounts.ts";
+import { type ImageNeeds, imageProxyOf } from "./front-image.ts";
 
-export interface FrontNeeds {
+export interface FrontNeeds extends ImageNeeds {
   readonly policy: Policy;
-  /** Answers for a registry; not recorded, since the whole of a front's exchange is. */
-  readonly registry: Handler;
   readonly isOwnPath: (path: string) => boolean;
   /** The registry of our own; undefined where there is none. */
   readonly hosted: Handler | undefined;
@@ -42,7 +41,8 @@ export function createFronts(config: Config, needs: FrontNeeds, own: Handler): H
   return createDispatch({ fronts, own, isOwnPath, isOwnName: policy.isOwnName });
 }
 
-function handlerOf(entry: FrontEntry, { policy, registry, hosted, clock, log }: FrontParts): Handler {
+function handlerOf(entry: FrontEntry, parts: FrontParts): Handler {
+  const { policy, registry, hosted, clock, log } = parts;
   const { name } = entry;
   const { intercepts } = policy;
   switch (entry.kind) {
@@ -52,5 +52,7 @@ function handlerOf(entry: FrontEntry, { policy, registry, hosted, clock, log }: 
       const accounts = openAccounts(entry.settings, clock, log);
       return createRegistryFront({ name, accounts, intercepts, registry, hosted });
     }
+    case "image":
+      return imageProxyOf(entry, parts);
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { deriveTokenKey } from "../auth/own-token.ts";
+import { deriveKey } from "../auth/own-token.ts";
 import type { Flights, HotRecords, HotStore } from "../cache/types.ts";
 import type { DashboardData } from "../admin/dashboard-data.ts";
 import type { Config } from "../config/schema.ts";
@@ -82,6 +82,9 @@ export function shapesIn(directory: string, log: Log): Shapes {
 export async function makeKeys(config: Config): Promise<Keys> {
   const keyFile = config.caKeyFile ?? join(config.caDir, "ca.key");
   // The CA was opened from that file; where it cannot be read once more, tokens of our own end with this instance.
-  const token = await readFile(keyFile).then(deriveTokenKey, () => randomBytes(32));
+  const token = await readFile(keyFile).then(
+    (key) => deriveKey(key, "tokens of our own"),
+    () => randomBytes(32),
+  );
   return { credential: randomBytes(32), token };
 }

@@ -74,7 +74,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Serv
   const seen = inspectors.seenUpstream;
   const upstream = await openUpstream(config, { credentials, guard, policy, clock, log, share, metrics, seen });
   const needs = { identities, credentials, policy, instance, upstream, clock, log };
-  const { fetch, access, offline } = createAccess(config, needs);
+  const { fetch, access, offline, standing } = createAccess(config, needs);
   const record = createRecorder(log, [metrics.observe, recent.add, handshakeCounter(metrics)]);
   const handlers = createHandlers(config, { ...needs, fetch, access, offline, record, inspectors });
   const admin = createAdminHandler({
@@ -91,6 +91,12 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Serv
   const frontNeeds = {
     policy,
     registry: handlers.behindFronts,
+    fetch,
+    standing,
+    credentials,
+    isPlain: upstream.isPlain,
+    injectOnPush: config.injectOnPush,
+    keyFor: identities.keyFor,
     isOwnPath: isAdminPath,
     hosted: hosted?.handler,
     clock,

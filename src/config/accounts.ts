@@ -58,6 +58,9 @@ function decode(text: string, place: string): Account {
 function valid(account: Account, place: string): Account {
   if (account.user === "" || account.user.includes(":")) no(`${place} has no user, or one with a colon`);
   if (account.password === "") no(`${place} has no password`);
+  // RFC 7617 §2: neither has any.
+  if (/\p{Cc}/u.test(account.user + account.password))
+    no(`${place} holds a control character, such as the line feed that echo adds`);
   return account;
 }
 

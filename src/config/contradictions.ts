@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { authority } from "./credentials.ts";
+import { imageContradictions } from "./front-image-contradictions.ts";
 import { frontConflicts } from "./front-claims.ts";
 import { frontsOf } from "./front-entries.ts";
 import type { Config, OptionName } from "./schema.ts";
@@ -19,6 +20,7 @@ export function contradictions(config: PartialConfig, nameOf: NameOf): string[] 
     ...sameDelimiters(config, nameOf),
     ...twoCredentials(config, nameOf),
     ...twoTargets(config, nameOf),
+    ...imageContradictions(config, nameOf),
     ...frontConflicts(frontsOf(config)).map((problem) => `${nameOf("fronts")}: ${problem}`),
     ...sharedStorage(config, nameOf),
   ];

@@ -28,6 +28,7 @@ const claimsByKind: Readonly<Record<FrontKind, readonly KindsClaim[]>> = {
     { paths: "proxy", endpoints: [] },
     { paths: "registry", endpoints: [] },
   ],
+  image: [{ paths: "registry", endpoints: ["/health", "/v1/_ping", "/v1/search"] }],
 };
 
 export function claimsOf({ kind, implicit }: FrontEntry): Claim[] {

@@ -26,6 +26,10 @@ const mapping: Mapping = {
     const users = accounts.length > 0 || htpasswdFile !== undefined;
     return `/v2/proxy/HOST/ of REGISTRIES${kept}; for ${users ? "its accounts" : "everybody"}`;
   },
+  image({ settings: { upstreamRegistry, selfRegistry, accounts } }) {
+    const here = selfRegistry === undefined ? "" : ` as ${selfRegistry.name}`;
+    return `${upstreamRegistry.name}${here}; for ${accounts.length > 0 ? "its accounts" : "everybody"}`;
+  },
 };
 
 /** A line for each front of the configuration. */

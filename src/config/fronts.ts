@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type HostPort, parseHostPort } from "../core/origin.ts";
 import { accountOptions, htpasswdOptions } from "./accounts.ts";
+import { imageOptions } from "./front-image.ts";
 import { mirrorOptions } from "./front-mirror.ts";
 import { attempt, type Kind, no, type Peer, quote } from "./kind.ts";
 import type { Option } from "./option.ts";
@@ -9,6 +10,7 @@ import type { Option } from "./option.ts";
 export const frontTables = {
   mirror: mirrorOptions,
   registry: { ...accountOptions, ...htpasswdOptions },
+  image: imageOptions,
 } as const;
 
 export type FrontKind = keyof typeof frontTables;
@@ -35,7 +37,7 @@ export type FrontEntry = {
 }[FrontKind];
 
 /** Settings without which a front of a kind is none. */
-const required: Readonly<Record<FrontKind, readonly string[]>> = { mirror: [], registry: [] };
+const required: Readonly<Record<FrontKind, readonly string[]>> = { mirror: [], registry: [], image: ["selfRegistry"] };
 
 const kinds = Object.keys(frontTables).filter((kind): kind is FrontKind => kind in frontTables);
 const nameGrammar = /^[a-z0-9][a-z0-9-]{0,31}$/;

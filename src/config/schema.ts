@@ -1,6 +1,7 @@
 import { addressRanges, hostMap, hostRules, listenHosts, port, ports, targetRules } from "./addresses.ts";
 import { credentials, upstreamSettings } from "./credentials.ts";
-import { accountOptions, htpasswdOptions } from "./accounts.ts";
+import { htpasswdOptions } from "./accounts.ts";
+import { imageOptions } from "./front-image.ts";
 import { mirrorOptions, mirrorSwitch } from "./front-mirror.ts";
 import { fronts } from "./fronts.ts";
 import { type Option, option } from "./option.ts";
@@ -123,7 +124,7 @@ export const options = {
 
   ...mirrorSwitch,
   ...mirrorOptions,
-  ...accountOptions,
+  ...imageOptions,
   ...htpasswdOptions,
   fronts: option({
     group: "Fronts",

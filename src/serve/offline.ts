@@ -16,6 +16,7 @@ import { identityOf } from "./identity.ts";
 import { isOutage } from "./outage.ts";
 import { requestBody, sendResponse } from "./pass.ts";
 import type { Shape, Shapes } from "./shapes.ts";
+import { isViewed, viewedBody } from "./view.ts";
 import { sendBytes, sendError } from "./write.ts";
 
 export interface OfflineParts {
@@ -56,6 +57,7 @@ export class Offline {
   }
 
   async serve(exchange: Exchange, origin: Origin, request: RegistryRequest): Promise<void> {
+    if (request.kind !== "ping") exchange.trace.kind = "token";
     await (request.kind === "ping" ? this.#ping(exchange, origin, request) : this.#token(exchange, origin, request));
   }
 
@@ -63,7 +65,10 @@ export class Offline {
   async noteChallenge(origin: Origin, response: Pick<UpstreamResponse, "status" | "headers" | "from">): Promise<void> {
     if (response.status !== 401 || response.from.name !== origin.name) return;
     const shape = shapeOf(response);
-    for (const { service } of servicesOf(shape)) this.#parts.anonymous.trust(origin, service);
+    for (const { service, path } of servicesOf(shape)) {
+      this.#parts.anonymous.trust(origin, service);
+      await this.#parts.shapes.put(tokenKey(service, path), { status: 200 });
+    }
     if ((await this.#parts.shapes.get(pingKey(origin))) === undefined) await this.#notePing(origin, shape);
   }
 
@@ -121,7 +126,9 @@ export class Offline {
     const issued = new Date(this.#parts.clock.now()).toISOString();
     const answer = { token, access_token: token, expires_in: ownLife, issued_at: issued };
     const fields = { "content-type": "application/json", "cache-control": "no-store", ...stale };
-    sendBytes(exchange, 200, fields, JSON.stringify(answer));
+    const body = Buffer.from(JSON.stringify(answer));
+    const { view } = exchange;
+    sendBytes(exchange, 200, fields, isViewed(view, "token", 200) ? viewedBody(view, "token", 200, body) : body);
   }
 
   /** The upstream's answer; undefined where it is out of reach and there is an answer of ours to give `instead`. */

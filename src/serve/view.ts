@@ -12,7 +12,11 @@ export interface View {
    * be seen otherwise. Undefined where the view changes no bodies, so that none is read.
    */
   readonly body: ((kind: string | undefined, status: number, body: unknown) => unknown) | undefined;
+  /** Whether the answers of token services are read too; `kind` is then `token`. */
+  readonly tokens?: boolean;
 }
+
+const lists = new Set<string | undefined>(["tags", "catalog", "referrers"]);
 
 /** Bytes of a list or an error that are read to be changed; a catalog of 10,000 names of 100 characters is one megabyte. */
 export const largestViewed = 16 * 1024 * 1024;
@@ -20,7 +24,8 @@ export const largestViewed = 16 * 1024 * 1024;
 /** Lists name repositories, and so do errors; what else there is goes through as it is. */
 export function isViewed(view: View | undefined, kind: string | undefined, status: number): view is ViewOfBodies {
   if (view?.body === undefined) return false;
-  return status >= 400 || (status === 200 && (kind === "tags" || kind === "catalog" || kind === "referrers"));
+  if (status >= 400) return true;
+  return status === 200 && (lists.has(kind) || (kind === "token" && view.tokens === true));
 }
 
 type ViewOfBodies = View & { readonly body: NonNullable<View["body"]> };

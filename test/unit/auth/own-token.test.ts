@@ -1,7 +1,7 @@
 import t from "tap";
-import { createOwnTokens, deriveTokenKey } from "../../../src/auth/own-token.ts";
+import { createOwnTokens, deriveKey } from "../../../src/auth/own-token.ts";
 
-const tokens = createOwnTokens(deriveTokenKey("the CA's key"));
+const tokens = createOwnTokens(deriveKey("the CA's key", "tokens"));
 
 t.test("what was issued is known, by every process of the instance", async (t) => {
   const token = tokens.issue();
@@ -9,8 +9,8 @@ t.test("what was issued is known, by every process of the instance", async (t) =
   t.match(token, /^[\w.-]+$/);
   t.ok(tokens.isOwn(`Bearer ${token}`));
   t.ok(tokens.isOwn(`bearer  ${token}`));
-  t.ok(createOwnTokens(deriveTokenKey(Buffer.from("the CA's key"))).isOwn(`Bearer ${token}`), "after a restart");
-  t.notOk(createOwnTokens(deriveTokenKey("another CA's key")).isOwn(`Bearer ${token}`));
+  t.ok(createOwnTokens(deriveKey(Buffer.from("the CA's key"), "tokens")).isOwn(`Bearer ${token}`), "after a restart");
+  t.notOk(createOwnTokens(deriveKey("another CA's key", "tokens")).isOwn(`Bearer ${token}`));
 });
 
 t.test("nothing else is", async (t) => {

@@ -5,7 +5,11 @@ import { EntrepotError } from "../../../src/core/errors.ts";
 const encoded = (...pairs: string[]): string => pairs.map((pair) => Buffer.from(pair).toString("base64")).join(",");
 
 function load(env: Record<string, string>, file = "") {
-  return loadConfig({ argv: [], env: { ...env, ...(file !== "" && { CONFIG: "e.yaml" }) }, readFile: () => file });
+  return loadConfig({
+    argv: [],
+    env: { REGISTRY_STORAGE: "registry", ...env, ...(file !== "" && { CONFIG: "e.yaml" }) },
+    readFile: () => file,
+  });
 }
 
 function problems(env: Record<string, string>, file = ""): string {
@@ -34,6 +38,7 @@ t.test("what is wrong in it is told by its place, and nothing of it is repeated"
     [{ ACCOUNTS: `${encoded("a:b")},alice:hunter2` }, "", /^ACCOUNTS: entry 2 is not the base64 of user:password;/],
     [{ ACCOUNTS: encoded("hunter2") }, "", /^ACCOUNTS: entry 1 is not the base64/],
     [{ ACCOUNTS: encoded(":hunter2") }, "", /^ACCOUNTS: entry 1 has no user/],
+    [{ ACCOUNTS: encoded("a:hunter2\n") }, "", /^ACCOUNTS: entry 1 holds .* the line feed that echo adds/],
     [{ ACCOUNTS: encoded("hunter2:") }, "", /^ACCOUNTS: entry 1 has no password/],
     [{ ACCOUNTS: encoded("a:b", "a:hunter2") }, "", /^ACCOUNTS: entry 2 has the user of another one/],
     [{}, "accounts: [{user: hunter2}]", /^accounts \(e\.yaml\): entry 1 is neither base64 nor/],
