@@ -1,9 +1,13 @@
 import type { IncomingMessage } from "node:http";
+import { BufferPool, type Slab } from "../cache/pool.ts";
 import { EntrepotError } from "../core/errors.ts";
 import type { Upload } from "./upload.ts";
 
-/** Bytes that one write takes. What comes meanwhile is gathered for the next one, so that a request holds about two of them. */
-const pieceSize = 512 * 1024;
+/**
+ * Bytes that one write takes, and the idle buffers of that size that are held. What the parser hands over is copied into them at once: pieces of
+ * a socket's read that live until they are written outlive the young generation, and collecting them costs more than copying does.
+ */
+const pool = new BufferPool(512 * 1024, 16);
 
 /**
  * Writes a request's body to an upload as it comes. Rejects with CANCELLED where it ends early, with SIZE_INVALID where it is longer than `most`
@@ -25,8 +29,11 @@ class Receiver {
   readonly #settle: (error: Error | undefined) => void;
   /** Bytes that may still come. */
   #left: number;
-  #gathered: Buffer[] = [];
-  #gatheredBytes = 0;
+  /** Being filled. */
+  #slab: Slab | undefined;
+  #filled = 0;
+  /** Full, and waiting for the write before them: two at most, as a body is paused at the first. */
+  readonly #full: Slab[] = [];
   #writing = false;
   #ended = false;
   #failure: Error | undefined;
@@ -60,9 +67,17 @@ class Receiver {
       this.#fail(new EntrepotError("SIZE_INVALID", "The body is longer than its Content-Range says."));
       return;
     }
-    this.#gathered.push(bytes);
-    this.#gatheredBytes += bytes.length;
-    if (this.#gatheredBytes < pieceSize) return;
+    for (let at = 0; at < bytes.length;) {
+      const slab = (this.#slab ??= pool.take());
+      const copied = bytes.copy(slab.buffer, this.#filled, at);
+      at += copied;
+      this.#filled += copied;
+      if (this.#filled < slab.buffer.length) continue;
+      this.#full.push(slab);
+      this.#slab = undefined;
+      this.#filled = 0;
+    }
+    if (this.#full.length === 0) return;
     if (this.#writing) this.#body.pause();
     else this.#write();
   };
@@ -85,24 +100,34 @@ class Receiver {
   }
 
   #write(): void {
-    const pieces = this.#gathered;
-    if (pieces.length === 0) {
+    const [slab, bytes] = this.#next();
+    if (slab === undefined) {
       if (this.#ended) this.#finish(this.#failure);
       return;
     }
-    this.#gathered = [];
-    this.#gatheredBytes = 0;
     this.#writing = true;
-    this.#upload.append(pieces).then(this.#onWritten, (error: unknown) => {
-      this.#finish(error instanceof Error ? error : new Error("A write failed.", { cause: error }));
-    });
+    const written = (error?: unknown): void => {
+      this.#writing = false;
+      slab.release();
+      if (error === undefined) this.#onWritten();
+      else this.#finish(error instanceof Error ? error : new Error("A write failed.", { cause: error }));
+    };
+    this.#upload.append([slab.buffer.subarray(0, bytes)]).then(() => written(), written);
   }
 
-  readonly #onWritten = (): void => {
-    this.#writing = false;
-    if (this.#ended || this.#gatheredBytes >= pieceSize) this.#write();
+  /** What is to be written next: what is full, and at the end what is not. */
+  #next(): [slab: Slab | undefined, bytes: number] {
+    const full = this.#full.shift();
+    if (full !== undefined || !this.#ended) return [full, pool.size];
+    const last = this.#slab;
+    this.#slab = undefined;
+    return [last, this.#filled];
+  }
+
+  #onWritten(): void {
+    if (this.#ended || this.#full.length > 0) this.#write();
     if (!this.#ended) this.#body.resume();
-  };
+  }
 
   #finish(error: Error | undefined): void {
     this.#ended = true;
@@ -110,6 +135,9 @@ class Receiver {
     this.#body.off("end", this.#onEnd);
     this.#body.off("close", this.#onClose);
     this.#signal.removeEventListener("abort", this.#onClose);
+    for (const slab of this.#full.splice(0)) slab.release();
+    this.#slab?.release();
+    this.#slab = undefined;
     this.#settle(error);
   }
 }
