@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { get, type IncomingMessage } from "node:http";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
@@ -26,6 +26,8 @@ export interface Proxy {
   metrics(): Promise<string>;
   /** Ends it and starts it again on the same port and directories, with these variables on top of the first ones. */
   restart(variables: Readonly<Record<string, string>>): Promise<void>;
+  /** Bytes: the most memory that the running process has had resident (proc_pid_status(5), VmHWM). */
+  peakMemory(): number;
   stop(): Promise<boolean>;
 }
 
@@ -74,6 +76,10 @@ export async function startProxy(place: Place, variables: Readonly<Record<string
       await daemon.stop();
       earlier.push(daemon.output());
       daemon = await start(extra);
+    },
+    peakMemory: () => {
+      const [, kibibytes = "0"] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${daemon.pid}/status`, "utf8")) ?? [];
+      return Number(kibibytes) * 1024;
     },
     stop: () => daemon.stop(),
   };
