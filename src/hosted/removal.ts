@@ -26,7 +26,8 @@ export async function deleteManifest(
   digest: Digest,
 ): Promise<void> {
   const repository = repositories.get(name);
-  const manifest = await repository.manifest(digest);
+  // Of one that has rotted nobody knows the subject; the collector finds what is left of it.
+  const manifest = await repository.manifest(digest).catch(() => undefined);
   if (!(await repository.removeManifest(digest))) throw await unknownManifest(repository);
   await repository.dropDanglingTags(digest);
   if (manifest !== undefined) await forgetReferrer(repository, digest, manifest);

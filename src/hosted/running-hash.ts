@@ -32,11 +32,11 @@ export class RunningHash {
     this.#position = Number.POSITIVE_INFINITY;
   }
 
-  /** Whether a file of `size` bytes has this digest. Hashes of it what is not covered. The hash is of no use afterwards. */
+  /** Whether a file of `size` bytes has this digest. Reads of it what is not covered. */
   async matches(digest: Digest, descriptor: number, size: number): Promise<boolean> {
     const algorithm = algorithmOf(digest);
     const usable = algorithm === "sha256" && this.#position <= size;
-    const hash = usable ? this.#hash : hashFor(digest);
+    const hash = usable ? this.#hash.copy() : hashFor(digest);
     let position = usable ? this.#position : 0;
     if (position < size) {
       const buffer = Buffer.allocUnsafeSlow(Math.min(pieceSize, size - position));

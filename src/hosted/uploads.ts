@@ -135,7 +135,11 @@ export class Uploads {
       const holder = parseHolder(file);
       if (holder === undefined) continue;
       const own = holder.instance === me.instance;
-      if (own) await this.#held.get(folder)?.interrupt();
+      const held = own ? this.#held.get(folder) : undefined;
+      if (held !== undefined) {
+        await held.interrupt();
+        continue;
+      }
       if (!own && !(await isAlive(holder, startOf))) {
         if (await renamed(join(folder, file), mine)) return await this.#open(folder, mine);
       } else if (performance.now() > until) {
