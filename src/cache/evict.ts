@@ -24,6 +24,8 @@ export interface EvictorOptions extends EvictorLimits {
   readonly timers?: Timers;
   /** What has to stay free on the file system; without it, nothing has to. */
   readonly disk?: DiskSpace;
+  /** Brings in what is known elsewhere of uses, before anything is evicted. Never rejects. */
+  readonly gather?: () => Promise<void>;
   /** Milliseconds between two looks for what is inactive; ten minutes unless given. */
   readonly sweepEvery?: number;
 }
@@ -87,7 +89,10 @@ class LedgerEvictor implements Evictor {
     this.#limits = options;
     this.#troubles = options.troubles ?? new Troubles(options.log, options.clock);
     options.store.watch({
-      used: (digest, size, at) => this.used(digest, size, at),
+      used: (digest, size, at) => {
+        this.#ledger.used(digest, size, at);
+        this.#consider();
+      },
       removed: (digest) => this.removed(digest),
     });
     const timers = options.timers ?? systemTimers;
@@ -132,7 +137,11 @@ class LedgerEvictor implements Evictor {
   }
 
   used(digest: Digest, size: number, at: number): void {
-    this.#ledger.used(digest, size, at);
+    this.#ledger.usedElsewhere(digest, size, at);
+    this.#consider();
+  }
+
+  #consider(): void {
     if (!this.#isLoaded || this.#isDue || this.#ledger.bytes <= this.#limits.maxSize) return;
     // In a later turn of the loop: the flight that adopts this has left its table then.
     this.#isDue = true;
@@ -144,6 +153,7 @@ class LedgerEvictor implements Evictor {
 
   async sweep(): Promise<void> {
     if (!this.#isLoaded) return;
+    await this.#options.gather?.();
     const limit = this.#options.clock.now() - this.#limits.inactive;
     for (const [digest, entry] of this.#ledger.oldest()) {
       if (entry.lastUsed >= limit || this.#stop.signal.aborted) break;
@@ -196,6 +206,7 @@ class LedgerEvictor implements Evictor {
   async #free(bytes: number): Promise<number> {
     let freed = 0;
     let count = 0;
+    if (bytes > 0) await this.#options.gather?.();
     for (const [digest, { size }] of this.#ledger.oldest()) {
       if (freed >= bytes || this.#stop.signal.aborted) break;
       if (!(await this.#evict(digest))) continue;

@@ -16,7 +16,9 @@ const slice = 2000;
 export class Ledger {
   /** What an earlier run left and this one has not used: all of it is older than the rest. */
   readonly #inherited = new Map<Digest, LedgerEntry>();
-  readonly #entries = new Map<Digest, LedgerEntry>();
+  #entries = new Map<Digest, LedgerEntry>();
+  /** Some were told late: the order of the entries is not that of their uses. */
+  #isMixed = false;
   #bytes = 0;
   #last: Digest | undefined;
 
@@ -30,6 +32,18 @@ export class Ledger {
 
   get(digest: Digest): LedgerEntry | undefined {
     return this.#entries.get(digest) ?? this.#inherited.get(digest);
+  }
+
+  /** In another process, which tells it when others may have told later ones. */
+  usedElsewhere(digest: Digest, size: number, at: number): void {
+    const known = this.get(digest);
+    if (known?.size === size && known.lastUsed > at) return;
+    const last = this.#last;
+    const youngest = last === undefined ? undefined : this.#entries.get(last);
+    this.used(digest, size, at);
+    if (youngest === undefined || youngest.lastUsed <= at) return;
+    this.#isMixed = true;
+    this.#last = last;
   }
 
   used(digest: Digest, size: number, at: number): void {
@@ -90,6 +104,10 @@ export class Ledger {
 
   /** Least recently used first; entries may be removed on the way. */
   *oldest(): Iterable<[Digest, LedgerEntry]> {
+    if (this.#isMixed) {
+      this.#isMixed = false;
+      this.#entries = new Map([...this.#entries].toSorted(([, one], [, other]) => one.lastUsed - other.lastUsed));
+    }
     yield* this.#inherited;
     yield* this.#entries;
   }

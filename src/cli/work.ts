@@ -10,7 +10,7 @@ import { packageVersion } from "./version.ts";
 
 /** A worker: serves clients until its primary says that it is to stop. */
 export async function work({ config }: LoadedConfig, parts: StartParts & { readonly log: Log }): Promise<number> {
-  const { io, clock, log } = parts;
+  const { io, clock } = parts;
   // The primary's to obey: a terminal sends its signals to all.
   io.signals.onReload(() => undefined);
   const link = new Link({
@@ -20,16 +20,16 @@ export async function work({ config }: LoadedConfig, parts: StartParts & { reado
   });
   try {
     const welcome = await link.hello();
+    const log = parts.log.child({ worker: welcome.worker });
     const open = joinInstance(link, welcome);
     const service = await compose(config, { log, version: packageVersion(), clock, open });
-    const stopped = new Promise<void>((resolve, reject) => {
-      link.parts = {
+    const listening = await service.start();
+    await new Promise<void>((resolve, reject) => {
+      link.ready(listening, {
         figures: service.figures,
         stop: (how, limit) => void service.stop(how, limit).then(resolve, reject),
-      };
+      });
     });
-    link.ready(await service.start());
-    await stopped;
     await link.goodbye();
     return exitCodes.ok;
   } catch (error) {

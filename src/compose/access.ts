@@ -50,7 +50,7 @@ export interface AccessParts {
 
 export function createAccess(config: Config, needs: AccessNeeds): AccessParts {
   const { identities, credentials, policy, upstream, clock } = needs;
-  const { cache, coalesce, shapes, share } = needs.instance;
+  const { cache, coalesce, leaders, shapes, share } = needs.instance;
   const { anonymous, own, credential } = identities;
   const anonymously = createAnonymousFetch({ fetch: upstream.fetch, clock, isPlain: upstream.isPlain, share });
   const outward = withoutOwnTokens(upstream.fetch, anonymously, own.isOwn);
@@ -70,6 +70,7 @@ export function createAccess(config: Config, needs: AccessNeeds): AccessParts {
     anonymously,
     records: createAccessRecords({ clock, kept: cache.records, publicTtl, grantTtl, share }),
     share,
+    leaders,
     coalesce,
     clock,
     mode: config.cacheAccess,

@@ -43,12 +43,16 @@ export async function openCache(config: Config, clock: Clock, log: Log): Promise
   return { ...kept, flights, close };
 }
 
-/** Rejects with CONFIG_INVALID where another process uses the directory. `isFlying`: whether a digest is being fetched. */
+/**
+ * Rejects with CONFIG_INVALID where another process uses the directory. `isFlying`: whether a digest is being fetched; `gather`: brings in what other
+ * processes know of uses.
+ */
 export async function keepCache(
   config: Config,
   clock: Clock,
   log: Log,
   isFlying: (digest: Digest) => boolean,
+  gather?: () => Promise<void>,
 ): Promise<KeptCache> {
   const directory = config.cacheDir;
   const lock = await lockDirectory({ directory });
@@ -58,7 +62,16 @@ export async function keepCache(
   const room: Room = { free: (bytes) => evictor.free(bytes), keep: () => void evictor.keepFree() };
   const limits = { maxSize: config.cacheMaxSize, inactive: config.cacheInactive };
   const disk = { minFree: config.cacheMinFree, free: () => freeSpace(directory) };
-  const evictor = createEvictor({ store, ...limits, disk, clock, log, troubles, isFlying });
+  const evictor = createEvictor({
+    store,
+    ...limits,
+    disk,
+    clock,
+    log,
+    troubles,
+    isFlying,
+    ...(gather && { gather }),
+  });
   const collector = createCollector({ directory, records, store, clock, log, troubles, isFlying });
   const scrubber = createScrubber({ directory, store, clock, log, troubles, bytes: () => evictor.bytes() });
   const cancelRenewal = systemTimers.every(60_000, () => void lock.renew());

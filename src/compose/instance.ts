@@ -9,6 +9,7 @@ import type { Clock } from "../core/clock.ts";
 import { ownMaps, type Share } from "../core/shared-map.ts";
 import type { Log } from "../observe/log.ts";
 import type { MetricSources } from "../observe/metrics.ts";
+import { type Leaders, OwnLeaders } from "../serve/leaders.ts";
 import { openShapes, type Shapes } from "../serve/shapes.ts";
 import { openCache } from "./cache.ts";
 import { type Coalesce, createCoalesce } from "./coalesce.ts";
@@ -34,6 +35,7 @@ export interface Instance {
   readonly cache: ServedCache;
   readonly share: Share;
   readonly coalesce: Coalesce;
+  readonly leaders: Leaders;
   readonly shapes: Shapes;
   readonly keys: Keys;
   /** What this process reports of the whole. */
@@ -58,6 +60,7 @@ export const openOwnInstance: OpenInstance = async (config, clock, log) => {
     cache,
     share: ownMaps,
     coalesce: createCoalesce(),
+    leaders: new OwnLeaders(),
     shapes: shapesIn(cache.directory, log),
     keys: await makeKeys(config),
     sources: {

@@ -2,6 +2,7 @@ import { unlink } from "node:fs/promises";
 import { type Authority, openAuthority } from "../ca/authority.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Digest } from "../core/digest.ts";
 import type { Log } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { Primary } from "../workers/primary.ts";
@@ -31,7 +32,10 @@ export async function openPrimary(config: Config, needs: PrimaryNeeds): Promise<
   const { log, version, clock, workers } = needs;
   const authority = await openAuthority({ directory: config.caDir, ...ownAuthority(config), clock });
   for (const warning of authority.warnings) log.warn(warning);
-  const cache = await keepCache(config, clock, log, (digest) => primary.board.has(digest));
+  // Made after what it is handed, which asks it before.
+  const serving: { primary?: Primary } = {};
+  const isFlying = (digest: Digest): boolean => serving.primary?.board.has(digest) === true;
+  const cache = await keepCache(config, clock, log, isFlying, async () => await serving.primary?.gatherUses());
   const { evictor, records, store } = cache;
   const metrics = createMetrics({
     version,
@@ -40,7 +44,7 @@ export async function openPrimary(config: Config, needs: PrimaryNeeds): Promise<
     scrubber: () => cache.scrubber.figures(),
   });
   const keys = await makeKeys(config);
-  const primary: Primary = new Primary(
+  const primary = new Primary(
     {
       records,
       store,
@@ -61,6 +65,7 @@ export async function openPrimary(config: Config, needs: PrimaryNeeds): Promise<
     },
     workers,
   );
+  serving.primary = primary;
   return {
     authority,
     primary,

@@ -31,8 +31,11 @@ export interface Service {
   figures(): Promise<WorkerFigures>;
   /** Opens the ports; rejects with CONFIG_INVALID where it cannot. */
   start(): Promise<Listening[]>;
-  /** "drain": ends what runs, for `limit` milliseconds at most; "now": at once. A second call may shorten the first. */
-  stop(how: "drain" | "now", limit: number): Promise<void>;
+  /**
+   * "drain": ends what runs, for `limit` milliseconds at most; "now": at once; "retire": drains, but answers first what connections that are open
+   * ask for. A second call may shorten the first.
+   */
+  stop(how: "drain" | "now" | "retire", limit: number): Promise<void>;
 }
 
 export interface ComposeParts {

@@ -31,6 +31,7 @@ export function joinInstance(link: Link, welcome: Welcome): OpenInstance {
       cache: { directory, store, records: link.records, flights },
       share: link.share,
       coalesce: link.coalesce,
+      leaders: link.leaders,
       shapes: link.shapes,
       keys: { credential: welcome.credentialKey, token: welcome.tokenKey },
       sources: {},

@@ -16,6 +16,8 @@ export interface LaneNeeds {
   readonly hot: HotLook;
   readonly record: (trace: Trace) => void;
   isStopping(): boolean;
+  /** Whether connections get no more than one further answer, which the HTTP server gives. */
+  isLeaving(): boolean;
   /** Hands a socket to the one HTTP server, which then listens to its data. */
   serve(socket: TLSSocket): void;
 }
@@ -59,7 +61,7 @@ export class Lane {
   readonly #onData = (chunk: Buffer): void => {
     const started = performance.now();
     const connection = this.#connection;
-    const isIdle = connection.running === 0 && !connection.closing && !this.#needs.isStopping();
+    const isIdle = connection.running === 0 && !connection.closing && !this.#needs.isLeaving();
     const request = isIdle ? this.#requests.read(chunk) : undefined;
     if (request === undefined) {
       this.#leave(chunk);

@@ -24,14 +24,18 @@ export interface Listener {
   start(): Promise<Listening[]>;
   /**
    * "drain": no new connections or exchanges, running ones and tunnels end by themselves for `limit` milliseconds, then whatever is
-   * left is cut. "now": cut at once. Resolves when the last connection is closed; a second call may shorten the first.
+   * left is cut. "now": cut at once. "retire": no new connections; those that there are get one more answer each, as they ask for it within
+   * a grace, before they are drained: another process takes the new ones, and nobody is to lose a request for it. Resolves when the last connection is closed; a second call may shorten the first.
    */
-  stop(how: "drain" | "now", limit: number): Promise<void>;
+  stop(how: "drain" | "now" | "retire", limit: number): Promise<void>;
   /** Open connections of clients, idle ones too. */
   connections(): number;
   /** Blind tunnels, those being dialled too. */
   tunnels(): number;
 }
+
+/** Milliseconds for which a connection that is to be given up may still ask. */
+const longestGrace = 10_000;
 
 /** Bytes of a request's header, as Node's parser counts them. */
 const maxHeaderBytes = 32 * 1024;
@@ -46,15 +50,21 @@ export function createListener(options: ListenerOptions, parts: ListenerParts): 
   const running = new Set<Exchange>();
   let open: OpenSocket[] = [];
   let stopping = false;
+  let retiring = false;
   const isStopping = (): boolean => stopping;
 
   const http = createHttpServer(options);
-  const requestNeeds: RequestNeeds = { parts, running, isStopping, keepsAlive: timeouts.keepAlive > 0 };
+  const requestNeeds: RequestNeeds = {
+    parts,
+    running,
+    isStopping,
+    keepsAlive: () => timeouts.keepAlive > 0 && !retiring,
+  };
   const { hot } = parts;
   const toHttp = (socket: Socket): boolean => http.emit("connection", socket);
   const laneNeeds: LaneNeeds | undefined =
     hot !== undefined && timeouts.keepAlive > 0
-      ? { timeouts, hot, record: parts.record, isStopping, serve: toHttp }
+      ? { timeouts, hot, record: parts.record, isStopping, isLeaving: () => stopping || retiring, serve: toHttp }
       : undefined;
   const serve = (socket: TLSSocket, connection: Connection): void => {
     const origin = connection.intercepted?.origin;
@@ -125,6 +135,21 @@ export function createListener(options: ListenerOptions, parts: ListenerParts): 
       connection.raw.destroy();
     }
   };
+  const closeServers = (): Promise<void>[] =>
+    open.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())));
+  const retire = async (grace: number): Promise<void> => {
+    retiring = true;
+    for (const exchange of running) exchange.response.shouldKeepAlive = false;
+    void closeServers();
+    if (connections.size === 0) return;
+    const over = Promise.withResolvers<void>();
+    closed = over.resolve;
+    const timer = setTimeout(over.resolve, grace);
+    hurry = over.resolve;
+    await over.promise;
+    clearTimeout(timer);
+  };
+  let hurry: (() => void) | undefined;
   let stopped: Promise<void> | undefined;
   const drain = async (): Promise<void> => {
     for (const exchange of running) exchange.response.shouldKeepAlive = false;
@@ -133,7 +158,7 @@ export function createListener(options: ListenerOptions, parts: ListenerParts): 
       connection.closing = true;
       connection.socket.destroySoon();
     }
-    const servers = open.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())));
+    const servers = closeServers();
     if (connections.size > 0) await new Promise<void>((resolve) => (closed = resolve));
     await Promise.all(servers);
     // Ends its timer; it listens to nothing itself.
@@ -153,6 +178,8 @@ export function createListener(options: ListenerOptions, parts: ListenerParts): 
       return open.map(({ listening }) => listening);
     },
     stop: async (how, limit) => {
+      if (how === "retire" && !stopping && !retiring) await retire(Math.min(limit, longestGrace));
+      else hurry?.();
       stopping = true;
       stopped ??= drain();
       const timer = setTimeout(cut, limit);

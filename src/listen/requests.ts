@@ -12,7 +12,7 @@ export interface RequestNeeds {
   readonly running: Set<Exchange>;
   isStopping(): boolean;
   /** Whether the connection is kept after an answer. */
-  readonly keepsAlive: boolean;
+  keepsAlive(): boolean;
 }
 
 /** Makes an exchange of a request and hands it to its handler, or refuses it. Never throws. */
@@ -27,7 +27,7 @@ export function handleRequest(
   request.on("error", ignore);
   response.on("error", ignore);
   connection.requests += 1;
-  if (!needs.keepsAlive) response.shouldKeepAlive = false;
+  if (!needs.keepsAlive()) response.shouldKeepAlive = false;
   try {
     if (needs.isStopping()) {
       response.shouldKeepAlive = false;

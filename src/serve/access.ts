@@ -27,6 +27,7 @@ import {
 import { askForContent, noteUpstream } from "./ask.ts";
 import type { Exchange } from "./exchange.ts";
 import { withoutIdentity } from "./identity.ts";
+import { type Leaders, type LeadTurn, OwnLeaders } from "./leaders.ts";
 import { isOutage } from "./outage.ts";
 import { RecentRefusals } from "./recent-refusals.ts";
 import { Refusal } from "./refusal.ts";
@@ -46,6 +47,8 @@ export interface AccessParts extends Knowledge {
   readonly alarm?: Alarm;
   /** For refusals, and for what was probed; maps of this process alone unless given. */
   readonly share?: Share;
+  /** Those of this process alone unless given. */
+  readonly leaders?: Leaders;
 }
 
 /** It may be served. `stated`: what the upstream said just now, where it had to be asked. */
@@ -80,10 +83,11 @@ export class Access {
   readonly #probed: SharedMap<number>;
   /** By the fields of a request, which a connection's further requests share while they are the same. */
   readonly #askers = new WeakMap<RequestFields, Asker>();
-  readonly #leaders = new Map<string, Promise<unknown>>();
+  readonly #leaders: Leaders;
 
   constructor(parts: AccessParts) {
     this.#parts = parts;
+    this.#leaders = parts.leaders ?? new OwnLeaders();
     const share = parts.share ?? ownMaps;
     this.#refusals = new RecentRefusals(parts.clock, share, "access-refusals");
     this.#probed = share<number>("probed", 10_000);
@@ -100,10 +104,12 @@ export class Access {
     { size, stated = false }: AdmitOptions = {},
   ): Promise<Admission> {
     const question = questionOf(this.#parts, exchange.headers, origin, request);
-    const facts = await this.#factsOf(question);
-    if (decideAccess(facts) === "serve" && !stated) return { stated: undefined };
+    if (!stated && decideAccess(await this.#factsOf(question)) === "serve") return { stated: undefined };
     const led = await this.#led(question.key, exchange.signal);
     if (led instanceof Refusal || (led !== undefined && !stated)) return led;
+    // Once more: a leader may have had his answer while he was asked for.
+    const facts = await this.#factsOf(question);
+    if (!stated && decideAccess(facts) === "serve") return { stated: undefined };
     const enough = !stated && decideInOutage(facts, this.#parts.staleIfError);
     try {
       const admission =
@@ -164,17 +170,9 @@ export class Access {
     if (this.#parts.mode === "verified") await this.#parts.records.noteReferenced({ origin, repository }, digests);
   }
 
-  /**
-   * To be called by who starts a flight, with its head: whoever asks for the same with the same credential meanwhile waits for that answer
-   * instead of asking himself.
-   */
-  leading(exchange: Exchange, origin: Origin, request: PullRequest, head: Promise<unknown>): void {
-    const { key } = questionOf(this.#parts, exchange.headers, origin, request);
-    this.#leaders.set(key, head);
-    const forget = (): void => {
-      if (this.#leaders.get(key) === head) this.#leaders.delete(key);
-    };
-    head.then(forget, forget);
+  /** To be called by who is to start a flight, and wants nobody to ask the same meanwhile. */
+  leading(exchange: Exchange, origin: Origin, request: PullRequest): LeadTurn {
+    return this.#leaders.turn(questionOf(this.#parts, exchange.headers, origin, request).key);
   }
 
   /** After a push or a deletion: refusals that are remembered of the repository do not count any more. */
@@ -189,11 +187,9 @@ export class Access {
 
   /** The answer that a flight of the same question gets; undefined where there is none, or none that says anything of the right. */
   async #led(key: string, signal: AbortSignal): Promise<Admitted | Refusal | undefined> {
-    const head = this.#leaders.get(key);
-    if (head === undefined) return undefined;
     try {
-      await whileHere(signal, head);
-      return { stated: undefined };
+      const answer = await whileHere(signal, this.#leaders.follow(key));
+      return answer === "none" ? undefined : { stated: undefined };
     } catch (error) {
       if (signal.aborted) throw error;
       return error instanceof Refusal && !isOutage(error) ? error : undefined;

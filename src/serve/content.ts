@@ -3,6 +3,7 @@ import type {
   FillFetch,
   FillSource,
   Flight,
+  FlightHead,
   Flights,
   Joined,
   Records,
@@ -20,13 +21,13 @@ import type { Share } from "../core/shared-map.ts";
 import type { CacheStatus, CacheType } from "../observe/trace.ts";
 import type { Fetch } from "../upstream/types.ts";
 import type { Access } from "./access.ts";
-import { AlreadyHeld } from "./already-held.ts";
+import { LookAgain } from "./look-again.ts";
 import { askForContent, noteUpstream } from "./ask.ts";
 import { type Plan, planAnswer } from "./conditional.ts";
 import { cacheHeaders, contentHeaders, etagOf } from "./content-headers.ts";
 import type { Exchange } from "./exchange.ts";
-import { identityOf } from "./identity.ts";
 import { sourceOf } from "./fill-source.ts";
+import { identityOf } from "./identity.ts";
 import { ExpectedSizes } from "./expected-sizes.ts";
 import { Refusal, refusalOf, sendRefusal } from "./refusal.ts";
 import { referencesOf } from "./references.ts";
@@ -108,10 +109,7 @@ export class Content {
       return "served";
     }
     if (flight !== undefined) {
-      if (exchange.request.method === "HEAD") {
-        await this.#followHead(exchange, flight, type);
-        return "served";
-      }
+      if (exchange.request.method === "HEAD") return this.#followHead(exchange, flight, type);
       return (await this.#follow(exchange, origin, request, { flight, leading: false }, type)) ? "served" : "again";
     }
     const mediaType = known?.mediaType ?? admission.stated?.mediaType ?? blobMediaType;
@@ -150,10 +148,14 @@ export class Content {
   ): Flight | undefined | Promise<Flight | undefined> {
     const { flights, access } = this.#parts;
     const fetch = this.#fetchOf(exchange, origin, request, elsewhere);
+    const turn = access.leading(exchange, origin, request);
     const joined = flights.join(request.digest, origin.name, fetch, this.#expected(origin, request));
     const lead = ({ flight, leading }: Joined): Flight | undefined => {
-      if (!leading) return undefined;
-      access.leading(exchange, origin, request, flight.head);
+      if (!leading) {
+        turn.passed();
+        return undefined;
+      }
+      turn.began(flight.head);
       void this.#remember(exchange, origin, request, flight);
       return flight;
     };
@@ -234,17 +236,19 @@ export class Content {
     sendHead(exchange, 200, headers);
   }
 
-  async #followHead(exchange: Exchange, flight: Flight, type: CacheType): Promise<void> {
-    const head = await whileHere(exchange.signal, flight.head);
+  async #followHead(exchange: Exchange, flight: Flight, type: CacheType): Promise<"served" | "again"> {
+    let head: FlightHead;
+    try {
+      head = await whileHere(exchange.signal, flight.head);
+    } catch (error) {
+      if (error instanceof LookAgain) return "again";
+      throw error;
+    }
     exchange.trace.collapsed = true;
-    if (head.size === undefined) {
-      sendHead(
-        exchange,
-        200,
-        contentHeaders(exchange, { digest: flight.digest, mediaType: head.mediaType }, "MISS", type),
-      );
-    } else
-      this.sendHeadOf(exchange, { digest: flight.digest, mediaType: head.mediaType, size: head.size }, "MISS", type);
+    const content = { digest: flight.digest, mediaType: head.mediaType };
+    if (head.size === undefined) sendHead(exchange, 200, contentHeaders(exchange, content, "MISS", type));
+    else this.sendHeadOf(exchange, { ...content, size: head.size }, "MISS", type);
+    return "served";
   }
 
   /** Streams from a flight; false where it turned out that there is something else to look at. */
@@ -265,7 +269,7 @@ export class Content {
     } catch (error) {
       body.close();
       if (exchange.response.headersSent) throw error;
-      if (error instanceof AlreadyHeld) return false;
+      if (error instanceof LookAgain) return false;
       // What another repository's manifest says of it is nothing to this one.
       if (!leading && isUnexpected(error) && error.detail.expected !== this.#expected(origin, request)) return false;
       if (error instanceof Refusal) return this.#passRefusal(exchange, error, leading, type);
@@ -287,7 +291,7 @@ export class Content {
   async #open(exchange: Exchange, origin: Origin, request: DigestRequest, rest: Rest): Promise<FillSource> {
     const { store, fetch, access } = this.#parts;
     const { offset, signal, validator } = rest;
-    if (offset === 0 && (await store.stat(request.digest)) !== undefined) throw new AlreadyHeld();
+    if (offset === 0 && (await store.stat(request.digest)) !== undefined) throw new LookAgain();
     const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
     if (offset > 0 && validator !== undefined) headers["if-range"] = validator;
     const { path } = rest;

@@ -27,11 +27,6 @@ export class Claims<Worker> {
     return new Promise((answer) => work.waiting.push({ worker, answer }));
   }
 
-  /** Waits for work that is under way; undefined where there is none. */
-  follow(worker: Worker, key: string): Promise<Claim> | undefined {
-    return this.#works.has(key) ? this.claim(worker, key) : undefined;
-  }
-
   settle(worker: Worker, key: string, settled: Settled): void {
     const work = this.#works.get(key);
     if (work?.owner !== worker) return;

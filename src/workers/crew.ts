@@ -2,7 +2,7 @@ import cluster, { type Worker } from "node:cluster";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "../observe/log.ts";
 import type { Attached, Primary } from "./primary.ts";
-import type { Listened } from "./protocol.ts";
+import type { Listened, StopHow } from "./protocol.ts";
 
 export interface CrewOptions {
   readonly primary: Primary;
@@ -79,11 +79,11 @@ export class Crew {
       this.#size = sizeBefore;
       throw error;
     }
-    for (const member of before) dismiss(member, "drain", limit);
+    for (const member of before) dismiss(member, "retire", limit);
   }
 
   /** A second call may shorten the first. Resolves when all have ended. */
-  async stop(how: "drain" | "now", limit: number): Promise<void> {
+  async stop(how: StopHow, limit: number): Promise<void> {
     this.#stopping = true;
     for (const member of this.#members) dismiss(member, how, limit);
     while (this.#members.size > 0) await Promise.all([...this.#members].map(({ ended }) => ended));
@@ -144,7 +144,7 @@ export class Crew {
   }
 }
 
-function dismiss(member: Member, how: "drain" | "now", limit: number): void {
+function dismiss(member: Member, how: StopHow, limit: number): void {
   member.dismissed = true;
   member.attached.stop(how, limit);
 }

@@ -3,7 +3,7 @@ import type { FlightFailure } from "../cache/flight-state.ts";
 import type { FlightHead } from "../cache/types.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
-import { EntrepotError } from "../core/errors.ts";
+import { LookAgain } from "../serve/look-again.ts";
 
 /** How far a flight is. */
 export interface Progress {
@@ -206,7 +206,7 @@ export class FlightBoard<Worker> {
     if (next === undefined) {
       this.#flights.delete(info.digest);
       if (info.path !== undefined) this.#out.orphaned(info.path);
-      this.#tell(entry, { type: "failed", error: leaderless() });
+      this.#tell(entry, { type: "failed", error: new LookAgain() });
       return;
     }
     followers.delete(next);
@@ -236,8 +236,4 @@ export class FlightBoard<Worker> {
 
 function believer(origin: string, expected: number | undefined): string {
   return `${origin} ${expected}`;
-}
-
-function leaderless(): EntrepotError {
-  return new EntrepotError("CANCELLED", "The process that fetched this blob ended. Pull again.", { status: 503 });
 }

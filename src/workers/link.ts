@@ -2,15 +2,18 @@ import type { Room, StoreListener } from "../cache/types.ts";
 import type { Digest } from "../core/digest.ts";
 import { EntrepotError } from "../core/errors.ts";
 import type { Share } from "../core/shared-map.ts";
+import type { Leaders } from "../serve/leaders.ts";
 import type { Shapes } from "../serve/shapes.ts";
 import { Channel, type Send } from "./channel.ts";
 import { createSharedCoalesce } from "./coalesce.ts";
 import type { DashboardFigures, WorkerFigures } from "./figures.ts";
 import type { BoardPort, WorkerFlights } from "./flights.ts";
+import { sharedLeaders } from "./leading.ts";
 import {
   type Listened,
   type PrimaryMethods,
   protocolVersion,
+  type StopHow,
   type Use,
   type Welcome,
   type WorkerMethods,
@@ -29,7 +32,7 @@ export interface PrimaryEnd {
 /** What the primary asks of the worker's own parts. */
 export interface WorkerParts {
   figures(): Promise<WorkerFigures>;
-  stop(how: "drain" | "now", limit: number): void;
+  stop(how: StopHow, limit: number): void;
 }
 
 /** Milliseconds between two messages that say what was used. */
@@ -40,6 +43,7 @@ export class Link {
   readonly records: WorkerRecords;
   readonly share: Share;
   readonly coalesce: ReturnType<typeof createSharedCoalesce>;
+  readonly leaders: Leaders;
   readonly shapes: Shapes;
   readonly board: BoardPort;
   readonly room: Room;
@@ -48,11 +52,13 @@ export class Link {
   flights: WorkerFlights | undefined;
   /** Forgets content that another process removed. */
   forget: ((digest: Digest) => void) | undefined;
-  parts: WorkerParts | undefined;
   readonly #copies = new Copies();
   readonly #channel: Channel<WorkerMethods, PrimaryMethods>;
   #uses = new Map<Digest, Use>();
   #useTimer: NodeJS.Timeout | undefined;
+  #parts: WorkerParts | undefined;
+  /** One that came while the worker was starting is obeyed when it has. */
+  #order: Parameters<WorkerParts["stop"]> | undefined;
 
   constructor(end: PrimaryEnd) {
     const channel = new Channel<WorkerMethods, PrimaryMethods>(end.send, this.#methods());
@@ -69,6 +75,11 @@ export class Link {
       claim: (key) => channel.ask("claim", [key]),
       settle: (key, settled) => channel.tell("settle", key, settled),
       abandon: (key) => channel.tell("abandon", key),
+    });
+    this.leaders = sharedLeaders({
+      take: (key) => channel.tell("leadTake", key),
+      settle: (key, settled) => channel.tell("leadSettle", key, settled),
+      follow: (key) => channel.ask("leadFollow", [key]),
     });
     this.shapes = {
       get: async (key) => await channel.ask("shapeGet", [key]),
@@ -95,7 +106,10 @@ export class Link {
     throw new EntrepotError("CONFIG_INVALID", "This program is another version than the one that runs; restart it.");
   }
 
-  ready(listening: readonly Listened[]): void {
+  /** Serves from now on. */
+  ready(listening: readonly Listened[], parts: WorkerParts): void {
+    this.#parts = parts;
+    if (this.#order !== undefined) parts.stop(...this.#order);
     this.#channel.tell("ready", listening);
   }
 
@@ -127,25 +141,36 @@ export class Link {
       flightTakeOver: (flight) => this.flights?.takeOver(flight),
       flightFollowed: (number, digest, by) => this.flights?.followed(number, digest, by),
       figures: () => {
-        if (this.parts === undefined) throw new EntrepotError("STOPPING", "The worker is not ready yet.");
-        return this.parts.figures();
+        if (this.#parts === undefined) throw new EntrepotError("STOPPING", "The worker is not ready yet.");
+        return this.#parts.figures();
       },
-      stop: (how, limit) => this.parts?.stop(how, limit),
+      uses: () => this.#takeUses(),
+      stop: (how, limit) => {
+        this.#order = [how, limit];
+        this.#parts?.stop(how, limit);
+      },
     };
   }
 
   /** A hit costs no message: what was used is told together, once a second. */
   #used(digest: Digest, size: number, at: number): void {
+    // Anew, so that the last one used stands last.
+    this.#uses.delete(digest);
     this.#uses.set(digest, [digest, size, at]);
     this.#useTimer ??= setTimeout(() => this.#flushUses(), useEvery).unref();
   }
 
   #flushUses(): void {
+    const uses = this.#takeUses();
+    if (uses.length > 0) this.#channel.tell("used", uses);
+  }
+
+  #takeUses(): Use[] {
     clearTimeout(this.#useTimer);
     this.#useTimer = undefined;
     const uses = [...this.#uses.values()];
     this.#uses = new Map();
-    if (uses.length > 0) this.#channel.tell("used", uses);
+    return uses;
   }
 }
 
@@ -156,9 +181,9 @@ function boardOf(channel: Channel<WorkerMethods, PrimaryMethods>, flushUses: () 
     progress: (number, digest, progress) => channel.tell("flightProgress", number, digest, progress),
     split: (number, digest, lost) => channel.tell("flightSplit", number, digest, lost),
     ended: (number, digest, end) => {
+      channel.tell("flightEnded", number, digest, end);
       // What was adopted counts for the size of the cache at once.
       flushUses();
-      channel.tell("flightEnded", number, digest, end);
     },
     left: (number, digest) => channel.tell("flightLeft", number, digest),
     unable: (number, digest) => channel.tell("flightUnable", number, digest),

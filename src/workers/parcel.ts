@@ -1,10 +1,10 @@
 import { asEntrepotError, type ErrorFacts, errorFacts, errorOf } from "../core/errors.ts";
-import { AlreadyHeld } from "../serve/already-held.ts";
+import { LookAgain } from "../serve/look-again.ts";
 import { Refusal, type RefusalFacts } from "../serve/refusal.ts";
 
 /** An error on its way to another process, where it is to be told from others again. */
 interface Parcel {
-  readonly parcel: "refusal" | "held" | "error";
+  readonly parcel: "refusal" | "look-again" | "error";
   readonly facts: unknown;
 }
 
@@ -19,13 +19,13 @@ export function unpack(value: unknown): unknown {
 
 function parcelOf(error: Error): Parcel {
   if (error instanceof Refusal) return { parcel: "refusal", facts: error.facts };
-  if (error instanceof AlreadyHeld) return { parcel: "held", facts: undefined };
+  if (error instanceof LookAgain) return { parcel: "look-again", facts: undefined };
   return { parcel: "error", facts: errorFacts(asEntrepotError(error)) };
 }
 
 function opened({ parcel, facts }: Parcel): Error {
   if (parcel === "refusal") return Refusal.of(facts as RefusalFacts);
-  return parcel === "held" ? new AlreadyHeld() : errorOf(facts as ErrorFacts);
+  return parcel === "look-again" ? new LookAgain() : errorOf(facts as ErrorFacts);
 }
 
 function isParcel(value: object): value is Parcel {

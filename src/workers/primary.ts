@@ -10,11 +10,13 @@ import { Channel, type Send } from "./channel.ts";
 import { Claims } from "./claims.ts";
 import { sumFigures, sumMetrics, type WorkerFigures } from "./figures.ts";
 import { FlightBoard } from "./flight-board.ts";
+import { LeaderBoard } from "./leading.ts";
 import {
   type Changed,
   type Listened,
   type PrimaryMethods,
   protocolVersion,
+  type StopHow,
   type Versioned,
   type WorkerMethods,
 } from "./protocol.ts";
@@ -45,7 +47,7 @@ export interface Attached {
   /** Resolves when it listens; rejects with why it cannot. */
   readonly ready: Promise<readonly Listened[]>;
   receive(message: unknown): void;
-  stop(how: "drain" | "now", limit: number): void;
+  stop(how: StopHow, limit: number): void;
   /** It is gone: what it led is taken over. */
   gone(): void;
 }
@@ -60,6 +62,7 @@ export class Primary {
   readonly #parts: PrimaryParts;
   readonly #workers = new Set<WorkerChannel>();
   readonly #claims = new Claims<WorkerChannel>();
+  readonly #leaders = new LeaderBoard<WorkerChannel>();
   readonly #copies = new Copies();
   readonly #readers = new Readers<WorkerChannel>(mostKeys, (key, workers) => {
     for (const worker of workers) worker.tell("recordForget", key);
@@ -103,6 +106,7 @@ export class Primary {
         channel.close(new EntrepotError("STOPPING", "The worker is gone."));
         this.board.died(channel);
         this.#claims.died(channel);
+        this.#leaders.died(channel);
         this.#readers.died(channel);
         ready.reject(new EntrepotError("INTERNAL", "A worker ended before it was ready."));
       },
@@ -111,7 +115,7 @@ export class Primary {
 
   #methods(number: number, ready: PromiseWithResolvers<readonly Listened[]>, me: () => WorkerChannel): PrimaryMethods {
     const { board, evictor, shapes, records } = { ...this.#parts, board: this.board };
-    const claims = this.#claims;
+    const [claims, leaders] = [this.#claims, this.#leaders];
     return {
       hello: () => {
         this.#workers.add(me());
@@ -157,9 +161,12 @@ export class Primary {
       flightUnable: (flight, digest) => board.unable(me(), flight, digest),
 
       claim: (key) => claims.claim(me(), key),
-      followClaim: async (key) => await claims.follow(me(), key),
       settle: (key, settled) => claims.settle(me(), key, settled),
       abandon: (key) => claims.abandon(me(), key),
+
+      leadTake: (key) => leaders.take(me(), key),
+      leadSettle: (key, settled) => leaders.settle(me(), key, settled ?? undefined),
+      leadFollow: (key) => leaders.follow(key),
 
       goodbye: () => undefined,
       metricsText: async () => await sumMetrics((await this.#figures()).map(({ metrics }) => metrics)),
@@ -198,6 +205,12 @@ export class Primary {
   #removed(digest: Digest): void {
     this.board.removed(digest);
     for (const worker of this.#workers) worker.tell("contentRemoved", digest);
+  }
+
+  /** What the workers have used and not told yet, so that what goes is what was used longest ago. Never rejects. */
+  async gatherUses(): Promise<void> {
+    const uses = await Promise.all([...this.#workers].map((worker) => worker.ask("uses", []).catch(() => [])));
+    for (const [digest, size, at] of uses.flat()) this.#parts.evictor.used(digest, size, at);
   }
 
   async #figures(): Promise<WorkerFigures[]> {

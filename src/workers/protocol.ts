@@ -9,6 +9,9 @@ import type { Change, Snapshot } from "./replicas.ts";
 /** Changed with every change of what follows: a reload may bring a worker of another version of the program. */
 export const protocolVersion = 1;
 
+/** retire: another worker takes its place, and nobody is to lose a request for it. */
+export type StopHow = "drain" | "now" | "retire";
+
 /** An address that is listened on. */
 export interface Listened {
   readonly address: string;
@@ -71,9 +74,12 @@ export interface PrimaryMethods {
   flightUnable(number: number, digest: Digest): void;
 
   claim(key: string): Promise<Claim>;
-  followClaim(key: string): Promise<Claim | undefined>;
   settle(key: string, settled: Settled): void;
   abandon(key: string): void;
+
+  leadTake(key: string): void;
+  leadSettle(key: string, settled: Settled | undefined): void;
+  leadFollow(key: string): Promise<Settled | undefined>;
 
   /** All that was told before has been taken in. */
   goodbye(): void;
@@ -96,5 +102,7 @@ export interface WorkerMethods {
 
   /** For the metrics and the dashboard. */
   figures(): Promise<WorkerFigures>;
-  stop(how: "drain" | "now", limit: number): void;
+  /** What was used and not told yet. */
+  uses(): readonly Use[];
+  stop(how: StopHow, limit: number): void;
 }

@@ -35,7 +35,7 @@ t.test("proxies that start at once on one CA directory end with one root", async
   const pem = readFileSync(join(shared, "ca.crt"), "utf8");
   const root = new X509Certificate(pem);
   for (const proxy of proxies) {
-    t.equal(proxy.service.authority.rootPem.trim(), pem.trim());
+    t.equal(proxy.caPem.trim(), pem.trim());
     t.ok((await leaf(proxy, pem)).verify(root.publicKey));
     const own = await clientOf(t, proxy, hub).request("/v2/");
     t.equal(own.status, 200);

@@ -99,7 +99,7 @@ t.test("a second proxy on the same directory is refused, and named", async (t) =
   const options = { upstreams: [registry], directory: proxy.directory };
   await t.rejects(startProxy(t, options), {
     code: "CONFIG_INVALID",
-    message: new RegExp(`CACHE_DIR.*process ${process.pid}\\b`),
+    message: new RegExp(`CACHE_DIR.*process ${proxy.end.pid}\\b`),
   });
   const blob = registry.blob("library/app", uniqueBytes(1000));
   const client = clientOf(t, proxy);

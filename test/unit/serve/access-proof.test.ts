@@ -106,21 +106,21 @@ t.test("who asks for what a flight of the same credential is fetching waits for 
   const { admit, access, registry } = stage();
   const { target, request } = askFor("blob", "team", digests.team);
   const head = Promise.withResolvers<void>();
-  access.leading(exchangeOf(target, basic("alice")), origin, request, head.promise);
+  access.leading(exchangeOf(target, basic("alice")), origin, request).began(head.promise);
   const follower = outcome(admit(basic("alice"), "team"));
   t.equal(await outcome(admit(basic("bob"), "team")), 403, "another credential asks for itself");
   head.resolve();
   t.equal(await follower, "serve");
   t.equal(registry.seen.length, 1);
   const refused = Promise.withResolvers<void>();
-  access.leading(exchangeOf(target, basic("alice")), origin, request, refused.promise);
+  access.leading(exchangeOf(target, basic("alice")), origin, request).began(refused.promise);
   const second = outcome(admit(basic("alice"), "team"));
   const answer = await admit(basic("bob"), "team");
   if (!(answer instanceof Refusal)) throw new Error("It is a refusal.");
   refused.reject(answer);
   t.equal(await second, 403, "its refusal is the follower's");
   const broken = Promise.reject(new EntrepotError("CACHE_IO", "no disk"));
-  access.leading(exchangeOf(target, basic("alice")), origin, request, broken);
+  access.leading(exchangeOf(target, basic("alice")), origin, request).began(broken);
   t.equal(await outcome(admit(basic("alice"), "team")), "serve", "any other failure says nothing");
 });
 
