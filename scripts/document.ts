@@ -1,5 +1,6 @@
 import { flagOf, groups, nameOf, type Option, variableOf } from "../src/config/option.ts";
 import { type OptionName, optionTable } from "../src/config/schema.ts";
+import { withMarkedPart } from "./marked-part.ts";
 
 /** Between these lines of README.md stands the short table. */
 export const readmeMarkers = {
@@ -29,10 +30,7 @@ export function readmeTable(): string {
 
 /** A README with the table between its markers made anew; as it was where it has no markers. */
 export function withReadmeTable(readme: string): string {
-  const begin = readme.indexOf(readmeMarkers.begin);
-  const end = readme.indexOf(readmeMarkers.end);
-  if (begin === -1 || end < begin) return readme;
-  return `${readme.slice(0, begin + readmeMarkers.begin.length)}\n\n${readmeTable()}\n${readme.slice(end)}`;
+  return withMarkedPart(readme, readmeMarkers, readmeTable());
 }
 
 function section(name: OptionName, declared: Option<unknown>): string {

@@ -6,16 +6,33 @@ import { growthCases } from "./cases/growth.ts";
 import { type ContenderName, contenderNames } from "./contenders/contender.ts";
 import { type Plan, full, quick } from "./plan.ts";
 
-/** What --quick and --growth take where nothing else is said. */
-const few: readonly ContenderName[] = ["entrepot", "nginx", "direct"];
+/** What --quick takes where nothing else is said. */
+const quickCases = [
+  "warm-blob-4",
+  "warm-blob-64",
+  "small-blobs",
+  "ranges",
+  "manifest-hit",
+  "fresh-connection",
+  "cold-blob",
+  "paced-cold-blob",
+  "herd-12",
+  "tunnel",
+  "push-through",
+  "image-pull",
+  "idle-connections",
+];
+/** Likewise, and --growth. */
+const quickContenders: readonly ContenderName[] = ["entrepot", "nginx", "direct"];
 
 const usage = `npm run bench -- [options]
   --quick              less of everything, under two minutes on a quiet machine; prints and writes no file
   --growth             in place of the cases, costs against clients, number of blobs and size of a blob
   --rounds N           measured rounds (full ${full.rounds}, quick ${quick.rounds}, growth 3)
   --cases a,b          only these cases: bench/README.md has their names
+                       (--quick without it: all but those that take long or need docker-registry)
   --contenders a,b     only these: ${contenderNames.join(", ")}
-                       (--quick and --growth without it: ${few.join(", ")})
+                       (--quick and --growth without it: ${quickContenders.join(", ")})
   --no-pin             let the kernel place the processes
   --profile DIR        CPU profiles of Entrepot and http-mitm-proxy go there; their figures suffer
   --dir DIR            where the run's directory is made (the system's own for temporary files)
@@ -30,6 +47,8 @@ export interface Order {
   readonly pin: boolean;
   readonly profile: string | undefined;
   readonly directory: string;
+  /** Whether it is a full run of everything, whose findings the repository keeps. */
+  readonly whole: boolean;
   /** undefined: the report is only printed. */
   readonly out: string | undefined;
 }
@@ -60,17 +79,19 @@ export function readCommandLine(args: readonly string[]): Order | string {
     throw new Error(`--rounds ${values.rounds}: a whole number from 1 on.`);
   const all = growth ? growthCases(plan) : createCases(plan);
   const names = all.map(({ name, point }) => point?.series ?? name);
-  const cases = chosen("--cases", values.cases, names);
+  const few = values.quick && !growth ? quickCases.join() : undefined;
+  const cases = chosen("--cases", values.cases ?? few, names);
   const contenders = chosen("--contenders", values.contenders, contenderNames);
   const whole = !values.quick && values.profile === undefined && !values.cases && (growth || !values.contenders);
   return {
     growth,
     plan,
     cases: all.filter((_, index) => cases.includes(names[index] ?? "")),
-    contenders: values.contenders === undefined && (growth || values.quick) ? few : contenders,
+    contenders: values.contenders === undefined && (growth || values.quick) ? quickContenders : contenders,
     pin: values.pin,
     profile: values.profile,
     directory: values.dir,
+    whole: whole && values.out === undefined,
     out: values.out ?? (whole ? `bench/${growth ? "GROWTH" : "RESULTS"}.md` : undefined),
   };
 }

@@ -1,6 +1,6 @@
 /** npm run bench: Entrepot beside others at the same work, in one run. bench/README.md says what is measured and how. */
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { type Order, readCommandLine } from "./command-line.ts";
 import { nginxVersion } from "./contenders/nginx.ts";
@@ -10,6 +10,8 @@ import { place } from "./placing.ts";
 import { growthPlot } from "./plot/growth.ts";
 import { ratioPlot } from "./plot/ratios.ts";
 import { killAll } from "./processes.ts";
+import { withMarkedPart } from "../marked-part.ts";
+import { benchMarkers, readmePart } from "./readme.ts";
 import { type Findings, report } from "./report.ts";
 import { run } from "./run.ts";
 
@@ -58,11 +60,11 @@ async function measure(order: Order): Promise<Omit<Findings, "plot">> {
 }
 
 /** Prints the report; where it is to be kept, writes it and its plot: RESULTS.md has results.svg beside it. */
-function publish({ growth, out }: Order, findings: Omit<Findings, "plot">): void {
+function publish({ growth, out, whole }: Order, findings: Omit<Findings, "plot">): void {
   const write = growth ? growthReport : report;
   const plot = (growth ? growthPlot : ratioPlot)(findings.cases, findings.samples);
   const file = out === undefined ? undefined : path.resolve(repository, out);
-  if (file === undefined || plot === "") {
+  if (out === undefined || file === undefined || plot === "") {
     process.stdout.write(write({ ...findings, plot: undefined }));
     return;
   }
@@ -71,6 +73,12 @@ function publish({ growth, out }: Order, findings: Omit<Findings, "plot">): void
   process.stdout.write(text);
   writeFileSync(file, text);
   writeFileSync(path.join(path.dirname(file), plotName), plot);
+  if (whole && !growth) renewReadme(findings, path.join(path.dirname(out), plotName));
+}
+
+function renewReadme(findings: Omit<Findings, "plot">, plot: string): void {
+  const readme = path.join(repository, "README.md");
+  writeFileSync(readme, withMarkedPart(readFileSync(readme, "utf8"), benchMarkers, readmePart(findings, plot)));
 }
 
 function installed(command: string): boolean {

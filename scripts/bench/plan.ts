@@ -20,15 +20,15 @@ const minute = 60_000;
 export const full: Plan = {
   mode: "full",
   rounds: 5,
-  roundsEnd: 3_000,
+  roundsEnd: 4_500,
   warmUpLimit: 20,
   jobLimit: 4 * minute,
-  runLimit: 70 * minute,
+  runLimit: 100 * minute,
 };
 
 export const quick: Plan = {
   mode: "quick",
-  rounds: 3,
+  rounds: 2,
   roundsEnd: 105,
   warmUpLimit: 2,
   jobLimit: minute,

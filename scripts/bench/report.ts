@@ -116,11 +116,11 @@ export function tableLine(cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |`;
 }
 
-function label({ figure }: Row): string {
+export function label({ figure }: Row): string {
   return figure.unit === "x" ? figure.name : `${figure.name} (${figure.unit})`;
 }
 
-function word({ kept }: Verdict): string {
+export function word({ kept }: Verdict): string {
   if (kept === undefined) return "not measured";
   return kept ? "kept" : "**missed**";
 }

@@ -18,10 +18,11 @@ export function startUpCases({ mode }: Plan): Case[] {
       name: "start-up",
       title: `Start-up: with ${blobs} cached blobs of ${size(blobSize)}, from the start of the process to the first hit`,
       role: "cache",
-      contenders: ["entrepot", "entrepot-2", "nginx", "squid", "mitm"],
+      contenders: ["entrepot", "entrepot-2", "nginx", "squid"],
       without: {
         "nginx-rsa": "the leaf's key counts in handshakes alone",
         registry: "it reads no cache at its start, and takes hours to be filled: some thirty small blobs a second",
+        mitm: "it reads no cache at its start",
       },
       yardstick: "nginx",
       content: "kept",
