@@ -51,7 +51,11 @@ export class Uploads {
   async create(repository: string): Promise<string> {
     const session = randomUUID();
     const folder = this.#folder(repository, session);
-    await mkdir(folder, { recursive: true });
+    await mkdir(folder).catch((error: unknown) => {
+      // Somebody wiped the directory above it.
+      if (errnoOf(error) !== "ENOENT") throw error;
+      return mkdir(folder, { recursive: true });
+    });
     const path = join(folder, idle);
     await writeFile(path, "", { flag: "wx" });
     await this.#date(path);
