@@ -207,7 +207,7 @@ export async function startOf(pid: number): Promise<string | undefined> {
 }
 
 /** Of the numbers of this process and of those that it sees; undefined where there is no /proc. */
-async function spaceOf(): Promise<string | undefined> {
+export async function spaceOf(): Promise<string | undefined> {
   const [space, boot] = await Promise.all([
     readlink("/proc/self/ns/pid").catch(() => undefined),
     readText("/proc/sys/kernel/random/boot_id"),

@@ -8,7 +8,7 @@ import { errnoOf } from "../cache/trouble.ts";
 import type { Clock } from "../core/clock.ts";
 import { EntrepotError } from "../core/errors.ts";
 import { isOlder } from "./durable.ts";
-import { type Holder, holderFile, isAlive, parseHolder, type StartOf, startMark } from "./holder.ts";
+import { type Holder, holderFile, isAlive, mark, parseHolder, type StartOf } from "./holder.ts";
 import { hashOf } from "./layout.ts";
 import { RunningHash } from "./running-hash.ts";
 import { Upload } from "./upload.ts";
@@ -19,6 +19,8 @@ export interface UploadsParts {
   /** Milliseconds without a byte after which an upload is forgotten. */
   readonly ttl: number;
   readonly startOf: StartOf;
+  /** Of this process's number; undefined where the system does not say. */
+  readonly spaceOf: () => Promise<string | undefined>;
   /** Milliseconds that a request waits for another process to let go of an upload. */
   readonly patience?: number;
 }
@@ -26,6 +28,8 @@ export interface UploadsParts {
 /** The file of an upload that nobody writes to. */
 const idle = "data";
 const rememberedHashes = 1000;
+/** Milliseconds without a byte after which another container's process, which cannot be seen, counts as gone: no request is silent for so long. */
+const silence = 10 * 60_000;
 /** Milliseconds between two looks at an upload that another process holds. */
 const pause = 50;
 
@@ -43,8 +47,11 @@ export class Uploads {
 
   constructor(parts: UploadsParts) {
     this.#parts = parts;
+    const { pid } = process;
     const instance = randomBytes(6).toString("hex");
-    this.#me = startMark(process.pid, parts.startOf).then((started) => ({ pid: process.pid, started, instance }));
+    this.#me = Promise.all([parts.startOf(pid), parts.spaceOf()]).then(([started, space]) => {
+      return { pid, started: mark(started), space: mark(space), instance };
+    });
   }
 
   /** Begins one; resolves with its session. */
@@ -94,7 +101,7 @@ export class Uploads {
 
   /** Forgets those that were idle for too long. Resolves with their number. */
   async sweep(signal: AbortSignal): Promise<number> {
-    const { directory, clock, ttl, startOf } = this.#parts;
+    const { directory, clock, ttl } = this.#parts;
     const before = clock.now() - ttl;
     const me = await this.#me;
     let removed = 0;
@@ -109,7 +116,7 @@ export class Uploads {
         continue;
       }
       const holder = parseHolder(file);
-      if (holder !== undefined && (holder.instance === me.instance || (await isAlive(holder, startOf)))) continue;
+      if (holder !== undefined && (await this.#isAlive(holder, me, join(folder, file)))) continue;
       const mine = join(folder, holderFile(me));
       if (!(await renamed(join(folder, file), mine))) continue;
       if (await isOlder(mine, before)) {
@@ -127,7 +134,7 @@ export class Uploads {
   }
 
   async #claim(folder: string, me: Holder, signal: AbortSignal): Promise<Upload | undefined> {
-    const { startOf, patience = 5000 } = this.#parts;
+    const { patience = 5000 } = this.#parts;
     const mine = join(folder, holderFile(me));
     const until = performance.now() + patience;
     for (;;) {
@@ -138,13 +145,12 @@ export class Uploads {
       if (file === undefined) return undefined;
       const holder = parseHolder(file);
       if (holder === undefined) continue;
-      const own = holder.instance === me.instance;
-      const held = own ? this.#held.get(folder) : undefined;
+      const held = holder.instance === me.instance ? this.#held.get(folder) : undefined;
       if (held !== undefined) {
         await held.interrupt();
         continue;
       }
-      if (!own && !(await isAlive(holder, startOf))) {
+      if (!(await this.#isAlive(holder, me, join(folder, file)))) {
         if (await renamed(join(folder, file), mine)) return await this.#open(folder, mine);
       } else if (performance.now() > until) {
         throw new EntrepotError(
@@ -155,6 +161,13 @@ export class Uploads {
       }
       await delay(pause);
     }
+  }
+
+  async #isAlive(holder: Holder, me: Holder, path: string): Promise<boolean> {
+    if (holder.instance === me.instance) return true;
+    if (holder.space === me.space) return await isAlive(holder, this.#parts.startOf);
+    const { clock, ttl } = this.#parts;
+    return !(await isOlder(path, clock.now() - Math.min(ttl, silence)).catch(() => false));
   }
 
   async #open(folder: string, path: string): Promise<Upload> {

@@ -4,7 +4,7 @@ import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { digestOf } from "../../../src/core/digest.ts";
-import { holderFile } from "../../../src/hosted/holder.ts";
+import { holderFile, mark } from "../../../src/hosted/holder.ts";
 import { Uploads, type UploadsParts } from "../../../src/hosted/uploads.ts";
 
 const { signal } = new AbortController();
@@ -23,6 +23,7 @@ function uploadsIn(directory: string, parts: Partial<UploadsParts> = {}): Upload
     clock: new Clock(),
     ttl: hour,
     startOf: () => Promise.resolve("boot 1"),
+    spaceOf: () => Promise.resolve("here"),
     patience: 0,
     ...parts,
   });
@@ -35,9 +36,10 @@ function fileIn(directory: string): string {
 }
 
 /** As a process that was killed leaves it. */
-function leaveWith(directory: string, pid: number): void {
+function leaveWith(directory: string, pid: number, space = "here"): void {
   const file = fileIn(directory);
-  renameSync(file, join(file, "..", holderFile({ pid, started: "0123456789ab", instance: "ba9876543210" })));
+  const holder = { pid, started: "0123456789ab", space: mark(space), instance: "ba9876543210" };
+  renameSync(file, join(file, "..", holderFile(holder)));
 }
 
 async function finished(t: Test, uploads: Uploads, session: string, bytes: Buffer): Promise<void> {
@@ -79,6 +81,17 @@ t.test("of what another process holds nothing is taken while it lives; when it i
   const taken = await other.claim("app", session, signal);
   t.equal(taken.size, 3, "that number is another process's by now");
   await taken.discard();
+});
+
+t.test("another container's process cannot be seen: it holds an upload as long as bytes come", async (t) => {
+  const clock = new Clock();
+  const directory = t.testdir();
+  const uploads = uploadsIn(directory, { clock });
+  const session = await uploads.create("app");
+  leaveWith(directory, 2 ** 22 + 1, "there");
+  await t.rejects(uploads.claim("app", session, signal), { code: "BLOB_UPLOAD_INVALID", status: 409 });
+  clock.time += 11 * 60_000;
+  await (await uploads.claim("app", session, signal)).discard();
 });
 
 t.test("a request of this process that has it is interrupted, and waited for", async (t) => {
