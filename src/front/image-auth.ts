@@ -52,7 +52,8 @@ export function createAuthEndpoint(parts: AuthEndpointParts): Handler {
     const query = queryOf(exchange);
     const scopes = query.getAll("scope");
     const subject = parseBasic(authorization)?.user ?? "";
-    if (query.get("service") === self.service) {
+    // A login to an account is ours to judge, whatever becomes of the registry.
+    if (query.get("service") === self.service || (accounts !== undefined && scopes.length === 0)) {
       return method === "POST" ? refuseMethod(exchange) : issue(exchange, subject, scopes);
     }
     const asked = await parts.asked(exchange);

@@ -7,6 +7,7 @@ import { type Origin, originOfUrl } from "../core/origin.ts";
 import type { Share } from "../core/shared-map.ts";
 import type { Fetch, UpstreamRequest, UpstreamResponse } from "../upstream/types.ts";
 import { withoutIdentity } from "./identity.ts";
+import { isOutage } from "./outage.ts";
 
 export interface AnonymousFetchOptions {
   readonly fetch: Fetch;
@@ -19,7 +20,7 @@ export interface AnonymousFetchOptions {
 
 /**
  * A fetch as nobody: without the requester's Authorization, cookies and keys, without a credential of ours, and with an anonymous token where the
- * registry's challenge asks for one. A 401 that cannot be answered so is the answer.
+ * registry's challenge asks for one. A 401 that cannot be answered so is the answer, but where the token service is out of order nobody knows it: rejects then.
  */
 export function createAnonymousFetch({ fetch, clock, isPlain, share }: AnonymousFetchOptions): Fetch {
   const tokens = createTokenCache({
@@ -39,7 +40,11 @@ export function createAnonymousFetch({ fetch, clock, isPlain, share }: Anonymous
     const wanted = response.status === 401 ? tokenRequestOf(response, request, isPlain) : undefined;
     // What is streamed cannot be sent again.
     if (wanted === undefined || request.body !== undefined) return response;
-    const token = await tokens.obtain(wanted, request.signal).catch(() => undefined);
+    const token = await tokens.obtain(wanted, request.signal).catch((error: unknown) => {
+      if (!isOutage(error)) return undefined;
+      letGo(response);
+      throw error;
+    });
     if (token === undefined) return response;
     letGo(response);
     const again = await fetch({ ...bare, authorization: `Bearer ${token}` });

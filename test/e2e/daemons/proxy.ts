@@ -31,10 +31,13 @@ export interface Proxy {
   stop(): Promise<boolean>;
 }
 
-/** Starts the proxy with these variables; ports, directories and log format are the test's. */
-export async function startProxy(place: Place, variables: Readonly<Record<string, string>>): Promise<Proxy> {
+type Variables = Readonly<Record<string, string>>;
+
+/** Starts the proxy with these variables, which may follow from its URL; ports, directories and log format are the test's. */
+export async function startProxy(place: Place, given: Variables | ((url: string) => Variables)): Promise<Proxy> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
+  const variables = typeof given === "function" ? given(url) : given;
   const home = place.folder("proxy");
   const fixed = {
     HOST: "127.0.0.1",
