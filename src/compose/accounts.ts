@@ -10,12 +10,12 @@ export interface AccountSettings {
   readonly htpasswdFile?: string | undefined;
 }
 
-/** Who may use a front; undefined: everybody. Throws CONFIG_INVALID where the file cannot be used. */
-export function openAccounts(settings: AccountSettings, clock: Clock, log: Log): Accounts | undefined {
+/** Who may use a front; undefined: everybody. Throws CONFIG_INVALID, which names the front, where the file cannot be used. */
+export function openAccounts(front: string, settings: AccountSettings, clock: Clock, log: Log): Accounts | undefined {
   const { accounts = [], htpasswdFile } = settings;
   const listed = accounts.length === 0 ? undefined : createPlainAccounts(accounts);
   if (htpasswdFile === undefined) return listed;
-  const filed = createHtpasswdAccounts({ current: watchHtpasswd(htpasswdFile, clock, log) });
+  const filed = createHtpasswdAccounts({ current: watchHtpasswd(front, htpasswdFile, clock, log) });
   if (listed === undefined) return filed;
   return { check: async (authorization) => (await listed.check(authorization)) ?? (await filed.check(authorization)) };
 }
@@ -24,9 +24,9 @@ export function openAccounts(settings: AccountSettings, clock: Clock, log: Log):
 const lookEvery = 1000;
 
 /** The file as it is; while it cannot be read, or has a bad line, as it was. */
-function watchHtpasswd(path: string, clock: Clock, log: Log): () => Htpasswd {
+function watchHtpasswd(front: string, path: string, clock: Clock, log: Log): () => Htpasswd {
   let stamp = stampOf(path);
-  let users = readHtpasswd(path);
+  let users = readHtpasswd(front, path);
   let looked = clock.now();
   return () => {
     if (Math.abs(clock.now() - looked) < lookEvery) return users;
@@ -35,7 +35,7 @@ function watchHtpasswd(path: string, clock: Clock, log: Log): () => Htpasswd {
     if (now === stamp) return users;
     stamp = now;
     try {
-      users = readHtpasswd(path);
+      users = readHtpasswd(front, path);
     } catch (error) {
       log.warn({ event: "htpasswd", problem: (error as Error).message }, "The users are those from before.");
     }
@@ -48,13 +48,14 @@ function stampOf(path: string): string {
   return stat === undefined ? "" : `${stat.ino} ${stat.size} ${stat.mtimeMs}`;
 }
 
-function readHtpasswd(path: string): Htpasswd {
+function readHtpasswd(front: string, path: string): Htpasswd {
+  const name = `HTPASSWD_FILE of the front ${front}: ${path}`;
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    const problem = `HTPASSWD_FILE: ${path} cannot be read; it may be a file as htpasswd -B writes it.`;
+    const problem = `${name} cannot be read; it may be a file as htpasswd -B writes it.`;
     throw new EntrepotError("CONFIG_INVALID", problem, { cause });
   }
-  return parseHtpasswd(text, `HTPASSWD_FILE: ${path}`);
+  return parseHtpasswd(text, name);
 }

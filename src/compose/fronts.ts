@@ -49,7 +49,7 @@ function handlerOf(entry: FrontEntry, parts: FrontParts): Handler {
     case "mirror":
       return createMirror({ name, upstream: entry.settings.upstreamRegistry, intercepts, registry });
     case "registry": {
-      const accounts = openAccounts(entry.settings, clock, log);
+      const accounts = openAccounts(name, entry.settings, clock, log);
       return createRegistryFront({ name, accounts, intercepts, registry, hosted });
     }
     case "image":

@@ -7,8 +7,9 @@ import t, { type Test } from "tap";
 import { frontClient } from "../../fixtures/front-client.ts";
 import { manifestAccept } from "../../fixtures/proxy-client.ts";
 import { startRegistry } from "../../fixtures/registry.ts";
+import { startProxy } from "../../fixtures/proxy.ts";
 import { startTokenServer } from "../../fixtures/token-server.ts";
-import { exchangeLines, hub, lineOf, ociError, stage } from "../stage.ts";
+import { exchangeLines, hub, lineOf, MovableClock, ociError, stage } from "../stage.ts";
 
 const accept = { accept: manifestAccept };
 const basic = (text: string): string => `Basic ${Buffer.from(text).toString("base64")}`;
@@ -135,3 +136,43 @@ t.test("anonymous tokens and AUTH_REGISTRIES stand behind clients that send noth
   const client = frontClient(shared.proxy.port);
   t.equal((await client.request(pull("team/hidden"), { headers: accept })).status, 200);
 });
+
+t.test("a file of users that cannot be read, or has a bad line, stops the start by the front's name", async (t) => {
+  const directory = folder(t);
+  const bad = join(directory, "htpasswd");
+  writeFileSync(bad, "alice:hunter2\n");
+  const file = join(directory, "e.yaml");
+  const start = async (htpasswdFile: string) => {
+    writeFileSync(file, `fronts: [{front: registry, name: images, htpasswdFile: ${htpasswdFile}}]\n`);
+    return await startProxy(t, { env: { CONFIG: file } });
+  };
+  await t.rejects(start(join(directory, "none")), {
+    code: "CONFIG_INVALID",
+    message: /^HTPASSWD_FILE of the front images: .*\/none cannot be read; it may be/,
+  });
+  const message = /^HTPASSWD_FILE of the front images: .*: line 1 has no bcrypt hash; htpasswd -B writes one\.$/;
+  await t.rejects(start(bad), { code: "CONFIG_INVALID", message });
+});
+
+t.test(
+  "users that come and go in the file count while it runs, and a bad line does not end those before",
+  async (t) => {
+    const clock = new MovableClock();
+    const htpasswd = join(folder(t), "htpasswd");
+    const write = (...lines: string[]): void => writeFileSync(htpasswd, lines.join("\n"));
+    const line = (user: string): string => `${user}:${bcrypt.hashSync("secret", 4)}`;
+    write(line("alice"));
+    const { proxy } = await stage(t, { env: { PROXY_STORAGE: folder(t), HTPASSWD_FILE: htpasswd }, clock });
+    const client = frontClient(proxy.port);
+    const status = async (user: string): Promise<number> =>
+      (await client.request("/v2/", { headers: { authorization: basic(`${user}:secret`) } })).status;
+    t.equal(await status("alice"), 200);
+    write(line("bob"), line("carol"));
+    clock.time += 2000;
+    t.same([await status("alice"), await status("bob"), await status("carol")], [401, 200, 200]);
+    write("no user at all");
+    clock.time += 2000;
+    t.equal(await status("bob"), 200);
+    t.match(JSON.stringify(proxy.logLines), /line 1 has no bcrypt hash/);
+  },
+);

@@ -55,6 +55,8 @@ t.test("a front that is misconfigured is refused by its place and name", async (
       "fronts: [{front: mirror, upstreamRegistry: 'ftp://x'}]",
       /entry 1: \(mirror\) upstreamRegistry: "ftp:\/\/x" is not/,
     ],
+    ["fronts: [{front: registry, accounts: [{user: a}]}]", /entry 1: \(registry\) accounts: entry 1 is neither/],
+    ["fronts: [{front: registry, htpasswdFile: {}}]", /entry 1: \(registry\) htpasswdFile: .*; it may be a path/],
   ];
   for (const [file, expected] of cases) t.match(problems(file), [expected], file);
 });
