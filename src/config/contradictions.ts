@@ -21,6 +21,7 @@ export function contradictions(config: PartialConfig, nameOf: NameOf): string[] 
     ...twoCredentials(config, nameOf),
     ...twoTargets(config, nameOf),
     ...imageContradictions(config, nameOf),
+    ...unusedUsers(config, nameOf),
     ...frontConflicts(frontsOf(config)).map((problem) => `${nameOf("fronts")}: ${problem}`),
     ...sharedStorage(config, nameOf),
   ];
@@ -94,6 +95,16 @@ function sharedStorage(config: PartialConfig, nameOf: NameOf): string[] {
     );
   }
   return problems;
+}
+
+/** Whoever names users takes something for closed. An entry of `fronts` has users of its own. */
+function unusedUsers(config: PartialConfig, nameOf: NameOf): string[] {
+  const { htpasswdFile, fronts = [] } = config;
+  const used = frontsOf(config).some((entry) => entry.kind === "registry" && !fronts.includes(entry));
+  if (htpasswdFile === undefined || used) return [];
+  return [
+    `${nameOf("htpasswdFile")}: no front has these users; ${nameOf("registryStorage")} or ${nameOf("proxyStorage")} makes one, and an entry of fronts has a file of its own`,
+  ];
 }
 
 function repeated(texts: readonly string[]): string[] {

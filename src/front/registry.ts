@@ -48,20 +48,24 @@ async function isAdmitted(accounts: Accounts | undefined, exchange: Exchange): P
 
 async function pullThrough(parts: RegistryFrontParts, exchange: Exchange, given: string, rest: string): Promise<void> {
   const { name, accounts, intercepts, registry } = parts;
-  if (!isReading(exchange)) {
-    const problem = "Names below proxy/ are other registries'; push under another name, or to the registry itself.";
+  const host = decoded(given);
+  const parsed = parseHostPort(host);
+  // As in every image's name, the first part is a host where it has a dot or a port.
+  if (parsed === undefined || !/[.:]|^localhost$/.test(host)) {
+    const problem = "After proxy/ the host of a registry is expected, as in proxy/quay.io/team/app.";
     sendError(exchange, new EntrepotError("NAME_INVALID", problem));
     return;
   }
-  const host = decoded(given);
-  const parsed = parseHostPort(host);
-  const origin = parsed && registryOf(parsed, intercepts);
-  if (parsed === undefined || origin === undefined) {
-    const problem =
-      parsed === undefined
-        ? "After proxy/ the host of a registry is expected, as in proxy/quay.io/team/app."
-        : `${host} is not among the registries that are pulled through; REGISTRIES on this proxy would have to name it.`;
-    sendError(exchange, new EntrepotError(parsed === undefined ? "NAME_INVALID" : "DENIED", problem));
+  const origin = registryOf(parsed, intercepts);
+  if (origin === undefined) {
+    const problem = `${host} is not among the registries that are pulled through; REGISTRIES on this proxy would have to name it.`;
+    sendError(exchange, new EntrepotError("DENIED", problem));
+    return;
+  }
+  if (!isReading(exchange)) {
+    // dockerd tries every other refusal of a push five times, for a minute.
+    const problem = "Names below proxy/ are other registries'; push under another name, or to the registry itself.";
+    sendError(exchange, new EntrepotError("UNSUPPORTED", problem), { allow: "GET, HEAD" });
     return;
   }
   const target = targetAt(origin, `/v2/${rest}`);

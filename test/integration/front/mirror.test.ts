@@ -28,6 +28,21 @@ t.test("docker.io is Docker Hub's registry, its images of one word are library's
   t.match(await lineOf(proxy, ({ cache }) => cache === "HIT"), { front: "mirror", door: "origin", origin: hub });
 });
 
+t.test("a registry may be named with its port, encoded or not", async (t) => {
+  const ported = await startRegistry(t, { names: ["reg.test:5000"] });
+  const { proxy } = await stage(t, { upstreams: [ported] });
+  const image = ported.image({ repository: "app", tag: "1", layers: [Buffer.from("layer")] });
+  for (const namespace of ["reg.test:5000", "reg.test%3A5000", "REG.test:5000"]) {
+    const path = `/v2/app/manifests/1?ns=${namespace}`;
+    const { status, headers } = await frontClient(proxy.port).request(path, { headers: accept });
+    t.match({ status, headers }, { status: 200, headers: { "docker-content-digest": image.manifest.digest } });
+  }
+  for (const namespace of ["reg.test", "reg.test:5001", "reg.test:5000/x", ""]) {
+    const path = `/v2/app/manifests/1?ns=${namespace}`;
+    t.equal((await frontClient(proxy.port).request(path, { headers: accept })).status, 404, namespace);
+  }
+});
+
 t.test("a registry that is not served is a 404 that says how it would be", async (t) => {
   const { proxy } = await stage(t);
   const answer = await frontClient(proxy.port).request("/v2/app/manifests/1?ns=unknown.test", { headers: accept });

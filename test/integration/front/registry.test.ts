@@ -70,11 +70,12 @@ t.test("a registry that is not served, and one that is none, are refused with wh
   const denied = await client.request("/v2/proxy/unknown.test/app/manifests/1");
   t.equal(denied.status, 403);
   t.match(ociError(denied), { code: "DENIED", message: /unknown\.test is not among .* REGISTRIES/ });
-  for (const path of ["/v2/proxy/", "/v2/proxy", "/v2/proxy//app/manifests/1", "/v2/proxy/a%2Fb/app/manifests/1"])
+  const none = ["", "/", "//app/manifests/1", "/a%2Fb/app/manifests/1", "/app/manifests/1", "/%2E%2E/app/manifests/1"];
+  for (const path of none.map((rest) => `/v2/proxy${rest}`))
     t.ok([400, 404].includes((await client.request(path)).status), path);
   const push = await client.request(`/v2/proxy/${hub}/app/blobs/uploads/`, { method: "POST" });
-  t.equal(push.status, 400);
-  t.match(ociError(push), { code: "NAME_INVALID", message: /push under another name/ });
+  t.match(push, { status: 405, headers: { allow: "GET, HEAD" } });
+  t.match(ociError(push), { code: "UNSUPPORTED", message: /push under another name/ });
 });
 
 t.test("every other name is what was pushed here", async (t) => {

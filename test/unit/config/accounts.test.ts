@@ -48,3 +48,14 @@ t.test("what is wrong in it is told by its place, and nothing of it is repeated"
     t.notMatch(problems(env, file), new RegExp(`hunter2|${encoded("hunter2").slice(0, 8)}`));
   }
 });
+
+t.test("accounts that no front has are refused: what they should close would be open", async (t) => {
+  const none = { REGISTRY_STORAGE: "" };
+  t.match(problems({ ...none, ACCOUNTS: encoded("alice:one") }), /^ACCOUNTS: it is set without/);
+  t.match(problems({ ...none, HTPASSWD_FILE: "/users" }), /^HTPASSWD_FILE: no front has these users; REGISTRY_STORAGE/);
+  const listed = "fronts: [{front: registry, hosts: [a.test]}]";
+  t.match(problems({ ACCOUNTS: encoded("alice:one") }, listed), /^ACCOUNTS: it is set without/);
+  t.match(problems({ HTPASSWD_FILE: "/users" }, listed), /^HTPASSWD_FILE: no front has these users/);
+  t.equal(problems({ HTPASSWD_FILE: "/users" }), "");
+  t.equal(problems({ ...none, PROXY_STORAGE: "/cache", HTPASSWD_FILE: "/users" }), "");
+});
