@@ -76,7 +76,7 @@ async function pullThrough(parts: RegistryFrontParts, exchange: Exchange, given:
     target,
     allowPush: false,
     anonymously: true,
-    // What was sent to us was for us.
+    // What was sent to us was for us; the client would answer the registry's challenge with it.
     ...(accounts !== undefined && { headers: withoutIdentity(endToEnd(exchange.headers)) }),
     view: createView({
       upstream: origin,
@@ -84,6 +84,7 @@ async function pullThrough(parts: RegistryFrontParts, exchange: Exchange, given:
       name: own,
       path: (its) =>
         withRepository(its, own) ?? (its.startsWith("/v2/") ? `/v2/proxy/${host}/${its.slice(4)}` : undefined),
+      ...(accounts !== undefined && { challenge: () => undefined }),
       fields: (_, fields) => cacheField(fields["x-docker-registry-proxy-cache-upstream-status"]),
     }),
   });

@@ -16,8 +16,8 @@ export interface Seen {
   readonly path: (target: string) => string | undefined;
   /** What the front calls a repository of the upstream. Those that it has no name for are left out of lists. Without: the same. */
   readonly name?: Renamed;
-  /** A challenge as its clients are to have it. Without: as it came. */
-  readonly challenge?: (challenge: Challenge) => Challenge;
+  /** A challenge as its clients are to have it; undefined: they are to have none. Without: as it came. */
+  readonly challenge?: (challenge: Challenge) => Challenge | undefined;
   /** Any other text of an error. Without: as it came. */
   readonly text?: (text: string) => string;
   /** Fields to add or replace, by what is otherwise there. */
@@ -31,7 +31,11 @@ export function createView(seen: Seen): View {
     fields(status, headers) {
       const changed = { ...headers };
       const told = textOf(headers["www-authenticate"]);
-      if (told !== undefined && challenge !== undefined) changed["www-authenticate"] = seenChallenges(told, challenge);
+      if (told !== undefined && challenge !== undefined) {
+        const shown = seenChallenges(told, challenge);
+        if (shown === undefined) delete changed["www-authenticate"];
+        else changed["www-authenticate"] = shown;
+      }
       const location = textOf(headers["location"]);
       if (location !== undefined) changed["location"] = seenUrl(location, seen);
       const link = textOf(headers["link"]);
@@ -50,11 +54,13 @@ export function createView(seen: Seen): View {
   };
 }
 
-/** Header text with each of its challenges changed; what is none is left out. */
-export function seenChallenges(header: string, change: (challenge: Challenge) => Challenge): string {
-  return parseChallenges(header)
-    .map((one) => formatChallenge(change(one)))
-    .join(", ");
+/** Header text with each of its challenges changed; undefined where none is left. */
+export function seenChallenges(
+  header: string,
+  change: (challenge: Challenge) => Challenge | undefined,
+): string | undefined {
+  const shown = parseChallenges(header).flatMap((one) => change(one) ?? []);
+  return shown.length === 0 ? undefined : shown.map((one) => formatChallenge(one)).join(", ");
 }
 
 /** A path where the front has one, so that it is right under whatever name the front is reached; else the whole URL. */

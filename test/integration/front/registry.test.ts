@@ -132,6 +132,21 @@ t.test("anonymous tokens and AUTH_REGISTRIES stand behind clients that send noth
   t.match(ociError(await nobody.request("/v2/app/manifests/1")), { message: /REGISTRY_STORAGE/ });
   t.equal(exchangeLines(anonymous.proxy).length, 4);
 
+  const accounts = Buffer.from("alice:wonderland").toString("base64");
+  const closed = await stage(t, {
+    env: { PROXY_STORAGE: folder(t), ACCOUNTS: accounts },
+    upstreams: [guarded, tokens],
+  });
+  const headers = { ...accept, authorization: basic("alice:wonderland") };
+  t.equal((await frontClient(closed.proxy.port).request(pull("team/open"), { headers })).status, 200);
+  const refused = await frontClient(closed.proxy.port).request(pull("team/hidden"), { headers });
+  t.equal(refused.status, 401);
+  t.equal(
+    refused.headers["www-authenticate"],
+    undefined,
+    "no client sends our account to the registry's token service",
+  );
+
   const env = { AUTH_REGISTRIES: "guarded.test:robot:robots", PROXY_STORAGE: folder(t) };
   const shared = await stage(t, { env, upstreams: [guarded, tokens] });
   const client = frontClient(shared.proxy.port);

@@ -49,6 +49,8 @@ t.test("a challenge is changed whole, its kind and what is unknown to us include
   const { "www-authenticate": seen } = view({ challenge: change }).fields(401, { "www-authenticate": header });
   t.equal(seen, 'Bearer realm="http://front.test/_token",service="reg.test",error="x",scope="repository:app:pull"');
   t.same(view().fields(401, { "www-authenticate": header }), { "www-authenticate": header });
+  const none = view({ challenge: () => undefined });
+  t.same(none.fields(401, { "www-authenticate": header, etag: "x" }), { etag: "x" });
 });
 
 t.test("lists name what the front has names for", async (t) => {
