@@ -77,11 +77,10 @@ export function coldCases({ mode }: Plan): Case[] {
       ...fresh,
       name: "slow-clients",
       title: `Slow clients: ${slow.clients} read one cold blob of ${size(slowSize)} at ${size(slow.bytesPerSecond)}/s each, ${fast} as fast as it comes, upstream limited to ${size(paces["bench/herd"])}/s per connection`,
-      contenders: ["direct", "entrepot", "entrepot-2"],
+      contenders: ["direct", "entrepot", "entrepot-2", "squid"],
       without: {
         ...noRsa,
         nginx: "its followers get nothing until the blob is whole",
-        squid: "left out: one client at the pace of another is what this case is about, and squid reads ahead for none",
         registry: "fetches once for each client that comes meanwhile",
         mitm: "fetches once for each client",
       },

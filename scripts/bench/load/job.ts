@@ -32,7 +32,7 @@ export interface PullJob {
   /** After so many seconds no further request is begun. */
   readonly seconds?: number;
   /**
-   * Seconds after the start between which bytes and time count; then all hang up. So what is under way in buffers is about as much at the
+   * Seconds after all clients have connected between which bytes and time count; then all hang up. So what is under way in buffers is about as much at the
    * beginning as at the end, and many clients need not pull many whole blobs.
    */
   readonly window?: readonly [from: number, to: number];

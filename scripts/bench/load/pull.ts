@@ -23,6 +23,7 @@ class Pull {
   readonly #clock = new Clock();
   readonly #firstBytes: number[] = [];
   readonly #open = new Set<Connection>();
+  readonly #timers: NodeJS.Timeout[] = [];
   #asked = 0;
   #bytes = 0;
   /** Seconds and bytes when the window began. */
@@ -38,13 +39,9 @@ class Pull {
 
   async run(): Promise<JobResult> {
     const { clients, connections, seconds, window } = this.#job;
-    const timers = [
-      ...(seconds === undefined ? [] : [setTimeout(() => (this.#over = true), seconds * 1000)]),
-      ...(window ? [setTimeout(() => this.#begin(), window[0] * 1000)] : []),
-      ...(window ? [setTimeout(() => this.#end(), window[1] * 1000)] : []),
-    ];
+    if (seconds !== undefined) this.#timers.push(setTimeout(() => (this.#over = true), seconds * 1000));
     const client = connections === "kept" ? () => this.#kept() : () => this.#fresh();
-    await Promise.all(Array.from({ length: clients }, client)).finally(() => timers.forEach(clearTimeout));
+    await Promise.all(Array.from({ length: clients }, client)).finally(() => this.#timers.forEach(clearTimeout));
     const result = this.#clock.stop(this.#bytes, this.#tls);
     if (window && !this.#inWindow) throw new Error("The requests ended before the window did.");
     return { ...result, ...this.#inWindow, lag: lag(this.#firstBytes) };
@@ -52,6 +49,7 @@ class Pull {
 
   async #kept(): Promise<void> {
     const connection = await this.#connect();
+    if (this.#open.size === this.#job.clients) this.#allConnected();
     for (let first = true; this.#goesOn(); first = false) {
       const reply = await this.#get(connection, performance.now());
       if (!reply) break;
@@ -96,6 +94,13 @@ class Pull {
   #close(connection: Connection): void {
     this.#open.delete(connection);
     connection.close();
+  }
+
+  #allConnected(): void {
+    const { window } = this.#job;
+    if (!window) return;
+    this.#timers.push(setTimeout(() => this.#begin(), window[0] * 1000));
+    this.#timers.push(setTimeout(() => this.#end(), window[1] * 1000));
   }
 
   #begin(): void {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import type { Target } from "../../../../scripts/bench/contenders/contender.ts";
 import { idle } from "../../../../scripts/bench/load/idle.ts";
+import { pullImage } from "../../../../scripts/bench/load/image.ts";
 import type { Item, PullJob } from "../../../../scripts/bench/load/job.ts";
 import { pull } from "../../../../scripts/bench/load/pull.ts";
 import { push } from "../../../../scripts/bench/load/push.ts";
@@ -115,6 +116,28 @@ t.test("a push begins with POST, and PUTs the body where it is told to", async (
   t.strictSame(seen, ["POST /v2/a/blobs/uploads/", `PUT /v2/a/blobs/uploads/1?state=s&digest=sha256%3A${sha256}`]);
   t.equal(hash.digest("hex"), sha256);
 });
+
+t.test(
+  "an image is pulled as dockerd does: tag by HEAD, manifest, config, then layers on some connections",
+  async (t) => {
+    const seen: string[] = [];
+    const ports = new Set<number | undefined>();
+    const { target } = await serve(t, (request, response) => {
+      ports.add(request.socket.remotePort);
+      seen.push(`${request.method} ${request.url}`);
+      answer(response);
+    });
+    const named = (path: string): Item => ({ ...item, path });
+    const layers = ["/l1", "/l2", "/l3", "/l4"].map(named);
+    const image = { tag: "/tag", manifest: named("/m"), config: named("/c"), layers };
+    const result = await pullImage({ kind: "image", target, image, verify: true, pulls: 2, atOnce: 3 });
+    t.equal(result.requests, 2);
+    t.equal(result.bytes, 2 * 6 * body.length);
+    t.strictSame(seen.slice(0, 4), ["GET /v2/", "HEAD /tag", "GET /m", "GET /c"]);
+    t.strictSame(seen.slice(4, 8).toSorted(), ["GET /l1", "GET /l2", "GET /l3", "GET /l4"]);
+    t.equal(ports.size, 6);
+  },
+);
 
 t.test("idle connections stay open until they are told otherwise, and it counts when one was lost", async (t) => {
   const { target, server } = await serve(t, (_request, response) => answer(response));
