@@ -114,18 +114,21 @@ class FirstByte extends Histogram {
   }
 }
 
+/** The library wants it of each value of a histogram, to add it to the labels. */
+const sharedLabels = {};
+
 /** The text format's: buckets hold all that is not longer; then the sum and the count. */
 function valuesOf(sum: Sum): object[] {
   const labels = { kind: sum.kind, cache: sum.cache };
   let count = 0;
   const buckets = [...firstByteSeconds, "+Inf"].map((le, bucket) => {
     count += sum.times[bucket] ?? 0;
-    return { metricName: `${firstByteName}_bucket`, labels: { le, ...labels }, value: count };
+    return { metricName: `${firstByteName}_bucket`, labels: { le, ...labels }, sharedLabels, value: count };
   });
   if (count === 0) return [];
   return [
     ...buckets,
-    { metricName: `${firstByteName}_sum`, labels, value: sum.seconds },
-    { metricName: `${firstByteName}_count`, labels, value: count },
+    { metricName: `${firstByteName}_sum`, labels, sharedLabels, value: sum.seconds },
+    { metricName: `${firstByteName}_count`, labels, sharedLabels, value: count },
   ];
 }

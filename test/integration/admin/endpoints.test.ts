@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import t, { type Test } from "tap";
+import { packageVersion } from "../../../src/cli/version.ts";
 import type { RunningProxy } from "../../fixtures/proxy.ts";
 import { openRaw } from "../../fixtures/raw-socket.ts";
 import { uniqueBytes } from "../../fixtures/registry.ts";
@@ -64,7 +65,7 @@ t.test("our own endpoints are there through every door", async (t) => {
     t.equal((await ask("/healthz")).status, 200);
     t.match(await ask("/readyz"), { status: 200, text: /^ready/ });
     t.match(await ask("/metrics"), { status: 200, text: /^# HELP/ });
-    t.equal((JSON.parse((await ask("/dashboard.json")).text) as { version: string }).version, "test");
+    t.equal((JSON.parse((await ask("/dashboard.json")).text) as { version: string }).version, packageVersion());
     t.equal((await ask("/none")).status, 404);
     t.equal((await ask("/healthz", {}, "POST")).status, 405);
     const head = await ask("/healthz", {}, "HEAD");
