@@ -22,6 +22,21 @@ export interface LaneNeeds {
   serve(socket: TLSSocket): void;
 }
 
+/** Bytes of a buffer in which an answer is put together: nearly all of them are smaller. */
+const scratchSize = 72 * 1024;
+/** Idle ones kept for all lanes: an answer holds one until the kernel has it, and memory that is new for each is the collector's heaviest work. */
+const scratchKept = 32;
+const idleScratch: Buffer[] = [];
+
+function takeScratch(size: number): Buffer {
+  if (size > scratchSize) return Buffer.allocUnsafeSlow(size);
+  return idleScratch.pop() ?? Buffer.allocUnsafeSlow(scratchSize);
+}
+
+function giveScratch(buffer: Buffer): void {
+  if (buffer.length === scratchSize && idleScratch.length < scratchKept) idleScratch.push(buffer);
+}
+
 type DataListener = (chunk: Buffer) => void;
 
 /**
@@ -41,6 +56,7 @@ export class Lane {
   #parse: DataListener | undefined;
   /** Of the answer that is being written. */
   #trace: Trace | undefined;
+  #scratch: Buffer | undefined;
   #started = 0;
 
   constructor(connection: Connection, socket: TLSSocket, origin: Origin, needs: LaneNeeds) {
@@ -82,9 +98,10 @@ export class Lane {
     const start = `${head}Date: ${httpDate()}${this.#tail}`;
     const length = body === undefined ? 0 : body.length;
     // One write: each costs a TLS record, a system call and a packet.
-    const bytes = Buffer.allocUnsafe(start.length + length);
-    bytes.write(start, 0, start.length, "latin1");
-    if (body !== undefined) body.copy(bytes, start.length);
+    const scratch = takeScratch(start.length + length);
+    scratch.write(start, 0, start.length, "latin1");
+    if (body !== undefined) body.copy(scratch, start.length);
+    this.#scratch = scratch;
     this.#started = started;
     this.#trace = {
       door: "connect",
@@ -101,12 +118,15 @@ export class Lane {
       firstByte: performance.now() - started,
     };
     if (body !== undefined) this.#trace.bytes = length;
-    this.#socket.write(bytes, this.#onWritten);
+    this.#socket.write(scratch.subarray(0, start.length + length), this.#onWritten);
   }
 
   readonly #onWritten = (error?: Error | null): void => {
-    // What failed ends by 'close'.
-    if (error === null || error === undefined) this.#finish();
+    // What failed ends by 'close', and its buffer may still be read.
+    if (error !== null && error !== undefined) return;
+    if (this.#scratch !== undefined) giveScratch(this.#scratch);
+    this.#scratch = undefined;
+    this.#finish();
   };
 
   #finish(error?: string): void {

@@ -4,6 +4,7 @@ import { giveBack } from "../core/give-back.ts";
 import type { Trace } from "../observe/trace.ts";
 import { connectName, established } from "./connect.ts";
 import type { Connection } from "./connection.ts";
+import { Inlet } from "./inlet.ts";
 import { ignore } from "./refuse.ts";
 import { progressOf, Silence } from "./silence.ts";
 import type { ListenerOptions, ListenerParts } from "./types.ts";
@@ -29,7 +30,8 @@ export async function tunnel(
   const started = performance.now();
   connection.tunnelling = true;
   try {
-    const upstream = await dial(client, target, needs);
+    const inlet = new Inlet();
+    const upstream = await dial(client, target, needs, inlet);
     // The 200 makes the socket the target's: nothing may fail between it and the copying.
     client.write(established, "latin1");
     const trace: Trace = {
@@ -53,20 +55,26 @@ export async function tunnel(
       }
       needs.parts.record(trace);
     };
-    join(client, upstream, head, trace, needs.limits);
+    join({ client, upstream, inlet, head }, trace, needs.limits);
   } catch (thrown) {
     connection.tunnelling = false;
     throw thrown;
   }
 }
 
-async function dial(client: Socket, target: { host: string; port: number }, needs: TunnelNeeds): Promise<Socket> {
+async function dial(
+  client: Socket,
+  target: { host: string; port: number },
+  needs: TunnelNeeds,
+  { onread }: Inlet,
+): Promise<Socket> {
   const gone = new AbortController();
   const leave = (): void => gone.abort();
   client.once("close", leave);
   const limit = AbortSignal.timeout(needs.limits.connect);
   try {
-    const upstream = await needs.parts.connect(target.host, target.port, AbortSignal.any([gone.signal, limit]));
+    const signal = AbortSignal.any([gone.signal, limit]);
+    const upstream = await needs.parts.connect(target.host, target.port, signal, onread);
     upstream.on("error", ignore);
     if (upstream.destroyed) {
       throw new EntrepotError("UPSTREAM_UNREACHABLE", `${connectName(target)} closed the connection at once.`);
@@ -90,13 +98,24 @@ async function dial(client: Socket, target: { host: string; port: number }, need
   }
 }
 
-function join(client: Socket, upstream: Socket, head: Buffer, trace: Trace, limits: ListenerOptions["tunnel"]): void {
+interface Ends {
+  readonly client: Socket;
+  readonly upstream: Socket;
+  /** Where the target's bytes come, unless the way to it was such that they are the socket's `data`. */
+  readonly inlet: Inlet;
+  /** What the client sent with its CONNECT. */
+  readonly head: Buffer;
+}
+
+function join({ client, upstream, inlet, head }: Ends, trace: Trace, limits: ListenerOptions["tunnel"]): void {
   upstream.setNoDelay(true);
   trace.bytes = 0;
   trace.received = head.length;
   if (head.length > 0) upstream.write(head);
   copy(client, upstream, (length) => (trace.received = (trace.received ?? 0) + length));
-  copy(upstream, client, (length) => (trace.bytes = (trace.bytes ?? 0) + length));
+  const count = (length: number) => (trace.bytes = (trace.bytes ?? 0) + length);
+  copyThrough(inlet, upstream, client, count);
+  copy(upstream, client, count);
   const fail = (code: string, problem: string): void => {
     trace.error ??= code;
     trace.problem ??= problem;
@@ -137,6 +156,25 @@ function copy(from: Socket, to: Socket, count: (length: number) => void): void {
   from.once("end", () => to.end());
   // Destroyed without an end or an error: there is nobody left to write to.
   from.once("close", () => (from.readableEnded ? to.end() : to.destroy()));
+}
+
+/** The same for what comes in one buffer, which is free again once the kernel has all of it: until then nothing is read. */
+function copyThrough(inlet: Inlet, from: Socket, to: Socket, count: (length: number) => void): void {
+  let waits = false;
+  const written = (): void => {
+    if (!waits || to.writableLength > 0) return;
+    waits = false;
+    from.resume();
+  };
+  const goesOn = inlet.open((bytes) => {
+    count(bytes.length);
+    to.write(bytes, written);
+    waits = to.writableLength > 0;
+    if (waits) from.pause();
+    return !waits;
+  });
+  // What came early had stopped the reading.
+  if (goesOn) from.resume();
 }
 
 function watchIdle(

@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { OnReadOpts, Socket } from "node:net";
 import type { SecureContext } from "node:tls";
 import type { Clock } from "../core/clock.ts";
 import type { Origin } from "../core/origin.ts";
@@ -49,8 +49,8 @@ export interface ListenerParts {
   contextFor(host: string): Promise<SecureContext>;
   /** The same, where it is in memory. */
   hotContextFor?(host: string): SecureContext | undefined;
-  /** Dials for a blind tunnel; rejects with UPSTREAM_UNRESOLVED, UPSTREAM_UNREACHABLE, UPSTREAM_TIMEOUT or DENIED. */
-  connect(host: string, port: number, signal: AbortSignal): Promise<Socket>;
+  /** Dials for a blind tunnel, whose bytes go to `onread` unless the way leads through a proxy; rejects with UPSTREAM_UNRESOLVED, UPSTREAM_UNREACHABLE, UPSTREAM_TIMEOUT or DENIED. */
+  connect(host: string, port: number, signal: AbortSignal, onread?: OnReadOpts): Promise<Socket>;
   /** Exchanges for an intercepted origin. */
   readonly registry: Handler;
   /** Answers of `registry` that need nothing but memory; where it is left out, all go there. */

@@ -1,9 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Socket } from "node:net";
 import { contentLength } from "../core/headers.ts";
 import type { Origin } from "../core/origin.ts";
 import type { Breaker } from "./breaker.ts";
-import { type DialerOptions, createDialer } from "./dialer.ts";
+import { type Dialer, type DialerOptions, createDialer } from "./dialer.ts";
 import type { Hop, HopAnswer, Message, SendTimeouts } from "./hop.ts";
 import { type Place, createItinerary, nextPlace, sameOrigin } from "./redirect.ts";
 import { type Send, createSend } from "./send.ts";
@@ -39,7 +38,7 @@ export interface UpstreamOptions {
 export interface Upstream {
   readonly fetch: Fetch;
   /** A connection for a blind tunnel; see Dialer. */
-  readonly connect: (host: string, port: number, signal: AbortSignal) => Promise<Socket>;
+  readonly connect: Dialer["connect"];
   /** Whether an origin is spoken to in plain HTTP. */
   readonly isPlain: (origin: Origin) => boolean;
   close(): void;
@@ -56,7 +55,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const authorizer = options.authorizer(bareFetch(send), dialer.isPlain);
   return {
     fetch: createFetch(send, authorizer, dialer.isPlain),
-    connect: (host, port, signal) => dialer.connect(host, port, signal),
+    connect: (host, port, signal, onread) => dialer.connect(host, port, signal, onread),
     isPlain: dialer.isPlain,
     close: () => dialer.close(),
   };

@@ -1,5 +1,5 @@
 import type { Agent } from "node:http";
-import { type Socket, isIP } from "node:net";
+import { type OnReadOpts, type Socket, isIP } from "node:net";
 import { type Origin, defaultPorts } from "../core/origin.ts";
 import { cancelled, denied, timeout } from "./failures.ts";
 import { type EgressOptions, createEgress } from "./egress.ts";
@@ -63,10 +63,10 @@ export interface Dialer {
   /** Whether it is spoken to in plain HTTP. */
   readonly isPlain: (origin: Origin) => boolean;
   /**
-   * A connection for a blind tunnel, half-open allowed. Rejects with UPSTREAM_UNRESOLVED, UPSTREAM_UNREACHABLE, UPSTREAM_TIMEOUT, DENIED or
+   * A connection for a blind tunnel, half-open allowed. Where the way is direct, what comes goes to `onread`. Rejects with UPSTREAM_UNRESOLVED, UPSTREAM_UNREACHABLE, UPSTREAM_TIMEOUT, DENIED or
    * CANCELLED.
    */
-  connect(host: string, port: number, signal: AbortSignal): Promise<Socket>;
+  connect(host: string, port: number, signal: AbortSignal, onread?: OnReadOpts): Promise<Socket>;
   /** Ends the idle connections. */
   close(): void;
 }
@@ -118,11 +118,12 @@ export function createDialer(options: DialerOptions): Dialer {
     port: number,
     wire: "tls" | "http" | "unknown",
     signal: AbortSignal,
+    onread?: OnReadOpts,
   ): Promise<Socket> => {
     const proxy = egressFor(host, port, wire !== "http");
     const peer = place(host, port, wire === "http");
     if (proxy === undefined) {
-      return openTcp(peer.host, peer.port, peer.mapped ? trusted : tcp, highWaterMark, signal);
+      return openTcp(peer.host, peer.port, peer.mapped ? trusted : tcp, highWaterMark, signal, onread);
     }
     // Names are resolved behind the proxy, but an address is one at once.
     if (!peer.mapped && isIP(host) !== 0 && forbids(host)) throw denied(host);
@@ -177,8 +178,8 @@ export function createDialer(options: DialerOptions): Dialer {
       kept.forget(origin);
       wires.forget(origin);
     },
-    connect: (host, port, signal) =>
-      within(options.tunnelConnectMs, host, signal, (limited) => openStream(host, port, "unknown", limited)),
+    connect: (host, port, signal, onread) =>
+      within(options.tunnelConnectMs, host, signal, (limited) => openStream(host, port, "unknown", limited, onread)),
     close() {
       kept.destroy();
       single.destroy();
