@@ -11,13 +11,14 @@ import { startStraightWay } from "./daemons/straight-way.ts";
 import { makeImage } from "./images/image.ts";
 import { freePort } from "./machine/ports.ts";
 import { skipWithout } from "./machine/programs.ts";
-import { login, privateHost, setStage } from "./stage.ts";
+import { injected, login, privateHost, setStage } from "./stage.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(540_000);
 const skip = skipWithout("dockerd", "docker", "containerd", "runc", "podman", "docker-registry", "skopeo", "htpasswd");
 
 const warm = "docker.io/library/app:1.2.3";
 const cold = "docker.io/library/cold:1";
+const half = "docker.io/library/half:1";
 const hub = "registry-1.docker.io";
 /** Not among REGISTRIES. */
 const foreignHost = "foreign.test";
@@ -28,8 +29,15 @@ await t.test("mirrors", { skip }, async (t: Test) => {
   const { place, authority, proxy, hubImage, mineImage } = stage;
   const coldImage = makeImage(place.folder("cold-image"), "not pulled before the outage", 64 * 1024);
   await stage.hub.push(coldImage, "library/cold:1");
+  const halfImage = makeImage(place.folder("half-image"), "of which the manifest alone is held", 64 * 1024);
+  await stage.hub.push(halfImage, "library/half:1");
   const foreign = await startUpstream(place, { authority, hosts: [foreignHost] });
   await foreign.push(coldImage, "team/app:1");
+  const configs: Readonly<Record<string, string | undefined>> = {
+    [warm]: hubImage.blobs.at(-1),
+    [cold]: coldImage.blobs.at(-1),
+    [half]: halfImage.blobs.at(-1),
+  };
   const straight = await startStraightWay(place, [stage.hub, stage.mine, foreign], authority.file);
 
   /** A directory of hosts.toml files as containerd reads them. */
@@ -80,7 +88,7 @@ await t.test("mirrors", { skip }, async (t: Test) => {
     "containerd, HTTPS with our CA": ctr(secure),
     "a kubelet, registries.yaml of k3s": {
       async pull(image) {
-        t.equal(await criPull(containerd.socket, image), (image === warm ? hubImage : coldImage).blobs.at(-1));
+        t.equal(await criPull(containerd.socket, image), configs[image]);
       },
       async forget(image) {
         await containerd.ctr("--namespace", "k8s.io", "images", "rm", "--sync", image);
@@ -151,16 +159,50 @@ await t.test("mirrors", { skip }, async (t: Test) => {
     t.same(cri, [foreignHost]);
   });
 
+  await t.test("what the mirror's registry refuses or has not, the registry itself is asked for", async (t) => {
+    const elsewhere = { UPSTREAM_REGISTRY: `https://${privateHost}` };
+    for (const [status, variables] of [
+      [401, elsewhere],
+      [404, { ...elsewhere, AUTH_REGISTRIES: injected }],
+    ] as const) {
+      await proxy.restart(variables);
+      const from = proxy.log().length;
+      for (const name of ["dockerd, registry-mirrors", "podman, registries.conf"]) {
+        t.same(await straight.during(async () => await clients[name]?.pull(cold)), [hub], `${name}, ${status}`);
+        await clients[name]?.forget(cold);
+      }
+      const answers = proxy
+        .log()
+        .slice(from)
+        .filter(({ kind }) => kind === "manifest");
+      t.same([...new Set(answers.map((line) => line["status"]))], [status]);
+    }
+  });
+
   await t.test(
     "while the mirror has lost the registry, warm pulls pass and cold ones go to the registry",
     async (t) => {
+      await proxy.restart({});
+      // Its manifest is held from here on, its layers are not.
+      const address = proxy.url.slice("http://".length);
+      await pods.skopeo("inspect", "--raw", "--tls-verify=false", `docker://${address}/library/half:1`);
       const dead = await freePort();
       await proxy.restart({ HOST_MAP: `${hub}:443=127.0.0.1:${dead}` });
       for (const [name, { pull, forget }] of Object.entries(clients)) {
         t.same(await straight.during(async () => await pull(warm)), [], `${name}, warm`);
         t.same(await straight.during(async () => await pull(cold)), [hub], `${name}, cold`);
         for (const image of [warm, cold]) await forget(image);
+        if (name.startsWith("podman")) continue;
+        t.same(
+          await straight.during(async () => await pull(half)),
+          [hub],
+          `${name}, of which the manifest alone is held`,
+        );
+        await forget(half);
       }
+      const { code, stderr } = await pods.attempt("podman", "pull", half);
+      t.not(code, 0, "podman asks nobody else for layers");
+      t.match(stderr, /502|UPSTREAM/);
     },
   );
 
