@@ -7,6 +7,7 @@ packages=(
   docker.io containerd runc crun iptables      # engines
   podman buildah skopeo                        # clients
   docker-registry apache2-utils                # the upstream, and htpasswd for its logins
+  chromium                                     # follows the redirects of a front
   debootstrap                                  # makes the tree of a cluster's node and of the image's base
   curl openssl shellcheck
   libatomic1                                   # node 26 is linked with it

@@ -32,6 +32,17 @@ export function credentialOf(id: string, user: string, password: string): Creden
 }
 
 /**
+ * A credential that is a whole Authorization, RFC 7617's or RFC 6750's. With a token there is no user and no password, so that a token service is shown
+ * the token.
+ */
+export function credentialOfHeader(id: string, authorization: string): Credential {
+  const basic = /^Basic +(\S+)$/i.exec(authorization)?.[1];
+  if (basic === undefined) return { id, user: "", password: "", basic: authorization };
+  const [user = "", ...password] = Buffer.from(basic, "base64").toString("utf8").split(":");
+  return { id, user, password: password.join(":"), basic: authorization };
+}
+
+/**
  * Looks up credentials by exact host; an entry with the port wins. A plain http:// origin needs an entry with its port: anyone can ask for
  * a registry in plain HTTP, and the password would cross the network in clear. Throws CONFIG_INVALID where a host has two.
  */

@@ -52,7 +52,11 @@ export async function exchange(
   if (origin === undefined) return undefined;
   let answer = await get(send, origin, request, signal);
   // A service that only knows OAuth2 has no GET.
-  if ((answer.status === 404 || answer.status === 405) && request.credential !== undefined) {
+  if (
+    (answer.status === 404 || answer.status === 405) &&
+    request.credential !== undefined &&
+    request.credential.user !== ""
+  ) {
     answer.body.destroy();
     answer = await post(send, origin, request, request.credential, signal);
   }

@@ -1,18 +1,22 @@
 import { createDispatch } from "../front/dispatch.ts";
+import { createDomain } from "../front/domain.ts";
 import { createMirror } from "../front/mirror.ts";
 import { createPublicUrl, type PublicUrl } from "../front/public-url.ts";
 import { createRegistryFront } from "../front/registry.ts";
 import type { Front } from "../front/types.ts";
+import { createZot } from "../front/zot.ts";
 import { claimsOf } from "../config/front-claims.ts";
 import { frontsOf } from "../config/front-entries.ts";
 import type { FrontEntry } from "../config/fronts.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Log } from "../observe/log.ts";
 import type { Policy } from "../policy/policy.ts";
+import type { Log } from "../observe/log.ts";
 import type { Handler } from "../serve/exchange.ts";
 import { openAccounts } from "./accounts.ts";
+import { domainOf } from "./front-domain.ts";
 import { type ImageNeeds, imageProxyOf } from "./front-image.ts";
+import { zotOf } from "./front-zot.ts";
 
 export interface FrontNeeds extends ImageNeeds {
   readonly policy: Policy;
@@ -54,5 +58,9 @@ function handlerOf(entry: FrontEntry, parts: FrontParts): Handler {
     }
     case "image":
       return imageProxyOf(entry, parts);
+    case "domain":
+      return createDomain({ ...parts, ...domainOf(entry, parts) });
+    case "zot":
+      return createZot({ ...parts, ...zotOf(entry, parts) });
   }
 }

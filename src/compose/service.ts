@@ -15,6 +15,7 @@ import type { WorkerFigures } from "../workers/figures.ts";
 import { createAccess, createIdentities } from "./access.ts";
 import { isAdminPath } from "../admin/routes.ts";
 import { createAdminHandler } from "./admin.ts";
+import { lentCredentials } from "./front-domain.ts";
 import { createFronts } from "./fronts.ts";
 import { createGuard } from "./guard.ts";
 import { createHandlers } from "./handlers.ts";
@@ -71,7 +72,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Serv
     quotas: () => guard.quotas.list(),
   });
   const inspectors = createInspectors(config, clock);
-  const credentials = createCredentials(config.authRegistries);
+  const credentials = createCredentials(config.authRegistries, await lentCredentials(config));
   const identities = createIdentities(instance, clock);
   const guard = createGuard({ clock, log, share, ...identities });
   const seen = inspectors.seenUpstream;

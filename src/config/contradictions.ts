@@ -22,9 +22,17 @@ export function contradictions(config: PartialConfig, nameOf: NameOf): string[] 
     ...twoTargets(config, nameOf),
     ...imageContradictions(config, nameOf),
     ...unusedUsers(config, nameOf),
+    ...frontless(config, nameOf),
     ...frontConflicts(frontsOf(config)).map((problem) => `${nameOf("fronts")}: ${problem}`),
     ...sharedStorage(config, nameOf),
   ];
+}
+
+/** Options that say nothing unless there is a front, and that nobody sets for anything else. */
+function frontless(config: PartialConfig, nameOf: NameOf): string[] {
+  if (config.registryHost !== undefined) return [];
+  const set = (["repoPrefix", "authHeader"] as const).filter((name) => (config[name] ?? "") !== "");
+  return set.map((name) => `${nameOf(name)}: it is set without ${nameOf("registryHost")}; both may be set, or neither`);
 }
 
 function halfOwnCa({ caCrtFile, caKeyFile }: PartialConfig, nameOf: NameOf): string[] {

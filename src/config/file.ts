@@ -50,11 +50,16 @@ function readYaml(text: string, path: string): Reading {
 function readKeys(entries: readonly (readonly [string, unknown])[], path: string): Reading {
   const given = new Map<OptionName, Given>();
   const problems: string[] = [];
-  for (const [key, value] of entries) {
-    const problem = keyProblem(key);
-    if (problem !== undefined) problems.push(`${key} (${path}): ${problem}`);
+  for (const [written, value] of entries) {
+    // Files of other programs spell a key as its flag: zot-url.
+    const key = /^[a-z]+(?:-[a-z0-9]+)+$/.test(written)
+      ? written.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+      : written;
+    const problem = keyProblem(Object.hasOwn(options, key) ? key : written);
+    if (problem !== undefined) problems.push(`${written} (${path}): ${problem}`);
+    else if (given.has(key as OptionName)) problems.push(`${written} (${path}): it is there twice; it may be once`);
     // As with a variable: what is there without a value is not set.
-    else if (value !== null && value !== "") given.set(key as OptionName, { value, name: `${key} (${path})` });
+    else if (value !== null && value !== "") given.set(key as OptionName, { value, name: `${written} (${path})` });
   }
   return { given, problems };
 }

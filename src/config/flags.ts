@@ -21,7 +21,7 @@ export interface CommandLine extends Reading {
 /** Reads flags: `--flag value`, `--flag=value`, `--switch`, `--no-switch`; a flag of a list may be repeated. Never throws. */
 export function readFlags(argv: readonly string[]): CommandLine {
   const { tokens } = parseArgs({
-    args: [...argv],
+    args: argv.map(asWritten),
     options: {
       ...Object.fromEntries([...byFlag].map(([flag, { declared }]) => [flag.slice(2), typeOf(declared.kind.switch)])),
       help: { type: "boolean", short: "h" },
@@ -55,6 +55,20 @@ export function readFlags(argv: readonly string[]): CommandLine {
     });
   }
   return { given, problems, words, help, version };
+}
+
+/** The flags of the custom-domain proxy that Go programs read, with one dash or two, by the names they have here; one of them was misspelt for years. */
+const elsewhere: Readonly<Record<string, string>> = {
+  port: "--port",
+  registryHost: "--registry-host",
+  registeryHost: "--registry-host",
+  repoPrefix: "--repo-prefix",
+};
+
+function asWritten(argument: string): string {
+  const [, name = "", value = ""] = /^--?([A-Za-z]+)(=.*)?$/s.exec(argument) ?? [];
+  const known = Object.hasOwn(elsewhere, name) ? elsewhere[name] : undefined;
+  return known === undefined ? argument : known + value;
 }
 
 function isKnown(flag: string): boolean {

@@ -4,7 +4,7 @@ import { authority } from "./credentials.ts";
 
 /**
  * Which requests a front answers. ns: those below /v2/ that name their registry by `?ns=`. proxy: those below /v2/proxy/. registry: the rest of /v2/, and
- * the front's own endpoints beside it. all: everything that is none of the proxy's own endpoints.
+ * the front's own endpoints beside it. all: everything that is none of the proxy's own endpoints, and "/".
  */
 export type ClaimedPaths = "ns" | "proxy" | "registry" | "all";
 
@@ -29,6 +29,8 @@ const claimsByKind: Readonly<Record<FrontKind, readonly KindsClaim[]>> = {
     { paths: "registry", endpoints: [] },
   ],
   image: [{ paths: "registry", endpoints: ["/health", "/v1/_ping", "/v1/search"] }],
+  domain: [{ paths: "all", endpoints: [] }],
+  zot: [{ paths: "all", endpoints: [] }],
 };
 
 export function claimsOf({ kind, implicit }: FrontEntry): Claim[] {

@@ -7,6 +7,8 @@ const askedFor: Readonly<Record<FrontKind, (config: Partial<Config>) => boolean>
   mirror: ({ mirror }) => mirror === true,
   registry: ({ registryStorage, proxyStorage }) => registryStorage !== undefined || proxyStorage !== undefined,
   image: ({ selfRegistry }) => selfRegistry !== undefined,
+  domain: ({ registryHost }) => registryHost !== undefined,
+  zot: ({ zotUrl }) => zotUrl !== undefined,
 };
 
 /** All fronts: those of the file's list, and one of each kind that flags and variables ask for. */

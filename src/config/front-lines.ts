@@ -30,6 +30,12 @@ const mapping: Mapping = {
     const here = selfRegistry === undefined ? "" : ` as ${selfRegistry.name}`;
     return `${upstreamRegistry.name}${here}; for ${accounts.length > 0 ? "its accounts" : "everybody"}`;
   },
+  domain({ settings: { registryHost, repoPrefix, authHeader, googleApplicationCredentials } }) {
+    const below = repoPrefix === "" ? "" : `/${repoPrefix}`;
+    const lends = authHeader !== undefined || googleApplicationCredentials !== undefined;
+    return `${registryHost?.name}${below}${lends ? ", read with a credential of the front's own" : ""}`;
+  },
+  zot: ({ settings: { zotUrl } }) => `Zot at ${zotUrl?.name}, for docker too`,
 };
 
 /** A line for each front of the configuration. */

@@ -2,7 +2,9 @@ import { z } from "zod";
 import { type HostPort, parseHostPort } from "../core/origin.ts";
 import { accountOptions, htpasswdOptions } from "./accounts.ts";
 import { imageOptions } from "./front-image.ts";
+import { domainOptions } from "./front-domain.ts";
 import { mirrorOptions } from "./front-mirror.ts";
+import { zotOptions } from "./front-zot.ts";
 import { attempt, type Kind, no, type Peer, quote } from "./kind.ts";
 import type { Option } from "./option.ts";
 
@@ -11,6 +13,8 @@ export const frontTables = {
   mirror: mirrorOptions,
   registry: { ...accountOptions, ...htpasswdOptions },
   image: imageOptions,
+  domain: domainOptions,
+  zot: zotOptions,
 } as const;
 
 export type FrontKind = keyof typeof frontTables;
@@ -37,7 +41,13 @@ export type FrontEntry = {
 }[FrontKind];
 
 /** Settings without which a front of a kind is none. */
-const required: Readonly<Record<FrontKind, readonly string[]>> = { mirror: [], registry: [], image: ["selfRegistry"] };
+const required: Readonly<Record<FrontKind, readonly string[]>> = {
+  mirror: [],
+  registry: [],
+  image: ["selfRegistry"],
+  domain: ["registryHost"],
+  zot: ["zotUrl"],
+};
 
 const kinds = Object.keys(frontTables).filter((kind): kind is FrontKind => kind in frontTables);
 const nameGrammar = /^[a-z0-9][a-z0-9-]{0,31}$/;

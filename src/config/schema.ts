@@ -2,7 +2,9 @@ import { addressRanges, hostMap, hostRules, listenHosts, port, ports, targetRule
 import { credentials, upstreamSettings } from "./credentials.ts";
 import { htpasswdOptions } from "./accounts.ts";
 import { imageOptions } from "./front-image.ts";
+import { domainOptions } from "./front-domain.ts";
 import { mirrorOptions, mirrorSwitch } from "./front-mirror.ts";
+import { zotOptions } from "./front-zot.ts";
 import { fronts } from "./fronts.ts";
 import { type Option, option } from "./option.ts";
 import { prefetch } from "./prefetch.ts";
@@ -126,6 +128,8 @@ export const options = {
   ...mirrorOptions,
   ...imageOptions,
   ...htpasswdOptions,
+  ...domainOptions,
+  ...zotOptions,
   fronts: option({
     group: "Fronts",
     kind: fronts,

@@ -36,7 +36,10 @@ export function createDispatch({ fronts, own, isOwnPath, isOwnName }: DispatchPa
 /** The more a claim says of a request, the sooner it counts; what yields comes last. */
 const precedence: readonly ClaimedPaths[] = ["ns", "proxy", "registry", "all"];
 
-/** Chooses a front. Pure. A front that is named for a host has all of that host, the proxy's own endpoints too. */
+/**
+ * Chooses a front. Pure. A front that is named for a host has all of that host, the proxy's own endpoints too; of those, one that answers
+ * everything has "/" under every other name.
+ */
 export function createChoice(
   fronts: readonly Front[],
   isOwnPath: (path: string) => boolean,
@@ -51,8 +54,11 @@ export function createChoice(
       front.hosts.some((own) => own.host === parsed?.host && (own.port ?? parsed.port) === parsed.port),
     );
     if (named.length > 0) return named.find(({ claim }) => fits(claim, target, path))?.front;
-    if (isOwnPath(path)) return undefined;
-    return ordered.find(({ front, claim }) => front.hosts.length === 0 && fits(claim, target, path))?.front;
+    const own = isOwnPath(path);
+    return ordered.find(
+      ({ front, claim }) =>
+        front.hosts.length === 0 && fits(claim, target, path) && (!own || (claim.paths === "all" && path === "/")),
+    )?.front;
   };
 }
 

@@ -7,9 +7,14 @@ export type Intercepts = (scheme: "https" | "http", host: string, port: number) 
 const dockerHub = "registry-1.docker.io";
 const dockerHubNames = new Set(["docker.io", "index.docker.io"]);
 
+/** The host of the registry that has the images of a name. */
+export function registryHostOf(name: string): string {
+  return dockerHubNames.has(name) ? dockerHub : name;
+}
+
 /** The registry that clients name by its host, or by that of its images; undefined where it is not served. */
 export function registryOf({ host, port }: HostPort, intercepts: Intercepts): Origin | undefined {
-  return intercepts("https", dockerHubNames.has(host) ? dockerHub : host, port ?? defaultPorts.https);
+  return intercepts("https", registryHostOf(host), port ?? defaultPorts.https);
 }
 
 /** The target at a registry: Docker Hub's official images are called by one word, and live under `library/`. */

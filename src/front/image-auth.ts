@@ -9,7 +9,8 @@ import type { Exchange, Handler } from "../serve/exchange.ts";
 import { withoutIdentity } from "../serve/identity.ts";
 import type { View } from "../serve/view.ts";
 import { sendBytes, sendError } from "../serve/write.ts";
-import type { Asked, Self, TokenService } from "./image-upstream.ts";
+import type { Asked, Self } from "./image-upstream.ts";
+import type { TokenService } from "./token-service.ts";
 
 export interface AuthEndpointParts {
   /** Of the front. */

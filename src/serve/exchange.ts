@@ -27,6 +27,10 @@ export interface Passage {
   readonly view?: View;
   /** Whether pushes and deletions pass, in place of ALLOW_PUSH. */
   readonly allowPush?: boolean;
+  /** In place of the client's, which was read; the fields say how long it is. */
+  readonly body?: Buffer;
+  /** Whether blobs are neither cached nor followed to where they are: a redirect is the answer. */
+  readonly passRedirects?: boolean;
   /** Whether a registry's challenge is answered with an anonymous token of ours where the client sent no Authorization and we hold none. */
   readonly anonymously?: boolean;
 }
@@ -83,6 +87,15 @@ export class Exchange {
 
   get anonymously(): boolean {
     return this.#passage?.anonymously === true;
+  }
+
+  /** The body that a front made of the client's; undefined: the client's own. */
+  get body(): Buffer | undefined {
+    return this.#passage?.body;
+  }
+
+  get passesRedirects(): boolean {
+    return this.#passage?.passRedirects === true;
   }
 
   /** Turns a request to a front into one to a registry. The log keeps the path that the client asked for. */

@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { EntrepotError } from "../core/errors.ts";
 import { endToEnd, first } from "../core/headers.ts";
 import type { Origin } from "../core/origin.ts";
@@ -55,6 +55,7 @@ function appendVia(received: string | undefined): string {
 
 /** The request's body where it has one. */
 export function requestBody(exchange: Exchange): Readable | undefined {
+  if (exchange.body !== undefined) return Readable.from([exchange.body]);
   if (!exchange.hasBody) return undefined;
   // A client that asked first is told to go on now that there is somebody to take it (RFC 9110 §10.1.1).
   if (exchange.headers.expect?.toLowerCase() === "100-continue") exchange.response.writeContinue();

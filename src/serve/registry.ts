@@ -34,7 +34,9 @@ export function createRegistryHandler(parts: RegistryParts): Handler {
           sendError(exchange, decision.error, allowHeader(decision.error));
           return;
         case "pull":
-          await pull(parts, exchange, origin, decision);
+          if (exchange.passesRedirects && decision.request.kind === "blob")
+            await pass(parts, exchange, origin, request, "pass");
+          else await pull(parts, exchange, origin, decision);
           return;
         case "pass":
           await ((await parts.offline.isFor(exchange, origin, request))
@@ -64,18 +66,22 @@ function pull(
   return parts.content.serve(exchange, origin, request, tier.type);
 }
 
-/** Turns whatever is thrown into an answer. What was not foreseen is logged with its stack, for it is a defect. */
 async function guarded(log: Log, exchange: Exchange, answer: (origin: Origin) => Promise<void>): Promise<void> {
   try {
     const { origin } = exchange.arrival;
     if (origin === undefined) throw new EntrepotError("NOT_FOUND", "This request names no registry.");
     await answer(origin);
   } catch (thrown) {
-    const headers = exchange.trace.cache === undefined ? cacheHeaders(exchange, "BYPASS", "unknown") : {};
-    const error = sendError(exchange, thrown, headers);
-    if (error.code === "INTERNAL")
-      log.error({ err: error.cause, path: exchange.trace.path }, "an exchange failed inside the proxy");
+    sendFailure(log, exchange, thrown);
   }
+}
+
+/** Turns whatever is thrown into an answer. What was not foreseen is logged with its stack, for it is a defect. */
+export function sendFailure(log: Log, exchange: Exchange, thrown: unknown): void {
+  const headers = exchange.trace.cache === undefined ? cacheHeaders(exchange, "BYPASS", "unknown") : {};
+  const error = sendError(exchange, thrown, headers);
+  if (error.code === "INTERNAL")
+    log.error({ err: error.cause, path: exchange.trace.path }, "an exchange failed inside the proxy");
 }
 
 /** RFC 9110 §15.5.6: a 405 says what is allowed. */

@@ -9,7 +9,7 @@ export interface View {
   fields(status: number, headers: ResponseHeaders): ResponseHeaders;
   /**
    * The body of a list (tags, catalog, referrers) or of an error; `kind` is the RegistryRequest's, `body` parsed JSON. The same value, untouched, where nothing in it is to
-   * be seen otherwise. Undefined where the view changes no bodies, so that none is read.
+   * be seen otherwise. Of an error that is no JSON, its text. Undefined where the view changes no bodies, so that none is read.
    */
   readonly body: ((kind: string | undefined, status: number, body: unknown) => unknown) | undefined;
   /** Whether the answers of token services are read too; `kind` is then `token`. */
@@ -30,13 +30,16 @@ export function isViewed(view: View | undefined, kind: string | undefined, statu
 
 type ViewOfBodies = View & { readonly body: NonNullable<View["body"]> };
 
-/** A JSON text as the view has it; what is no JSON stays as it is. */
+/** A JSON text as the view has it, and the text of an error that is none; whatever else is no JSON stays as it is. */
 export function viewedBody(view: ViewOfBodies, kind: string | undefined, status: number, bytes: Buffer): Buffer {
   let body: unknown;
   try {
     body = JSON.parse(bytes.toString("utf8"));
   } catch {
-    return bytes;
+    if (status < 400) return bytes;
+    const text = bytes.toString("utf8");
+    const shown = view.body(kind, status, text);
+    return shown === text || typeof shown !== "string" ? bytes : Buffer.from(shown);
   }
   const seen = view.body(kind, status, body);
   return seen === body ? bytes : Buffer.from(`${JSON.stringify(seen)}\n`);

@@ -10,7 +10,7 @@ import { testAuthority } from "../fixtures/certificates.ts";
 import { ProxyClient } from "../fixtures/proxy-client.ts";
 import { startRegistry, uniqueBytes } from "../fixtures/registry.ts";
 import type { Content } from "../fixtures/synthetic-blob.ts";
-import { randomOf } from "../integration/cache/random.ts";
+import { randomOf } from "../fixtures/random.ts";
 import { ownEnvironment } from "./machine/environment.ts";
 
 const main = resolve(import.meta.dirname, "../../src/main.ts");

@@ -12,7 +12,7 @@ import type { FillFetch } from "../../../src/cache/types.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { digestOf } from "../../../src/core/digest.ts";
 import { createLog } from "../../../src/observe/log.ts";
-import { randomOf } from "./random.ts";
+import { randomOf } from "../../fixtures/random.ts";
 
 const [directory = "", seed = ""] = process.argv.slice(2);
 const random = randomOf(seed);

@@ -13,7 +13,7 @@ import { openRecords } from "../../../src/cache/records.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { parseDigest } from "../../../src/core/digest.ts";
 import { createLog } from "../../../src/observe/log.ts";
-import { randomOf } from "./random.ts";
+import { randomOf } from "../../fixtures/random.ts";
 
 /** Directories, at the same time. */
 const lanes = 2;

@@ -5,7 +5,7 @@ import type { ProxyClient } from "../../fixtures/proxy-client.ts";
 import { type Content, syntheticBlob } from "../../fixtures/synthetic-blob.ts";
 import { uniqueBytes } from "../../fixtures/registry.ts";
 import { clientOf, MovableClock, stage, until } from "../stage.ts";
-import { randomOf } from "./random.ts";
+import { randomOf } from "../../fixtures/random.ts";
 
 const mebibyte = 1024 * 1024;
 const piece = 256 * 1024;

@@ -17,6 +17,13 @@ const named = front("named", [claim("all")], [{ host: "images.test", port: undef
 const onPort = front("on-port", [claim("registry", { endpoints: ["/token"] })], [{ host: "other.test", port: 5000 }]);
 const isOwnPath = (path: string): boolean => path === "/" || path === "/metrics";
 
+t.test("a front that answers everything has / as well, and no other of the proxy's own endpoints", async (t) => {
+  const choose = createChoice([front("whole", [claim("all")]), named], isOwnPath);
+  t.equal(choose({ host: "proxy:3128", target: "/?x=1" })?.name, "whole");
+  t.equal(choose({ host: "proxy:3128", target: "/metrics" }), undefined);
+  t.equal(choose({ host: "images.test", target: "/metrics" })?.name, "named");
+});
+
 t.test("a request goes to the front whose claim says most of it", async (t) => {
   const choose = createChoice([mirror, store, named, onPort], isOwnPath);
   const cases: [host: string | undefined, target: string, expected: string | undefined][] = [
