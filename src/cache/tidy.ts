@@ -21,14 +21,17 @@ const foreignAge = 10 * 60_000;
 /** A number of a dead process may have been given to another program; a spool that nobody wrote to for this long is dead whatever the number says. */
 const deadAge = 24 * 3_600_000;
 
-/** Removes what processes that are gone left behind. Never rejects; resolves with the number of files removed. */
-export async function tidySpools(directory: string): Promise<number> {
+/**
+ * Removes what processes that are gone left behind, but for what `isKept` says that another one goes on with. Never rejects; resolves with the number of
+ * files removed.
+ */
+export async function tidySpools(directory: string, isKept: (path: string) => boolean = () => false): Promise<number> {
   const folder = spoolDirectory(directory);
   const names = await readdir(folder).catch(() => []);
   let removed = 0;
   for (const name of names) {
     const path = join(folder, name);
-    if (!(await isStale(name, path))) continue;
+    if (isKept(path) || !(await isStale(name, path))) continue;
     try {
       await rm(path, { recursive: true });
       removed += 1;

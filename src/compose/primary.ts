@@ -1,5 +1,7 @@
 import { unlink } from "node:fs/promises";
 import { type Authority, openAuthority } from "../ca/authority.ts";
+import { tidySpools } from "../cache/tidy.ts";
+import { systemTimers } from "../cache/timers.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
@@ -26,6 +28,9 @@ export interface PrimaryNeeds {
   /** Workers that there are to be. */
   readonly workers: () => number;
 }
+
+/** Milliseconds between two looks for files of processes that are gone. */
+const tidyEvery = 600_000;
 
 /** Rejects with CONFIG_INVALID or CA_INVALID where the configuration cannot be run. */
 export async function openPrimary(config: Config, needs: PrimaryNeeds): Promise<PrimaryService> {
@@ -66,10 +71,16 @@ export async function openPrimary(config: Config, needs: PrimaryNeeds): Promise<
     workers,
   );
   serving.primary = primary;
+  // Workers of an earlier instance may have outlived it for a moment, and killed ones leave uploads.
+  const tidy = (): void => void tidySpools(cache.directory, (path) => primary.board.hasSpool(path));
+  const cancelTidying = systemTimers.every(tidyEvery, tidy);
   return {
     authority,
     primary,
     configure: (changed) => evictor.limit({ maxSize: changed.cacheMaxSize, inactive: changed.cacheInactive }),
-    close: cache.close,
+    close: () => {
+      cancelTidying();
+      cache.close();
+    },
   };
 }

@@ -96,6 +96,12 @@ export class FlightBoard<Worker> {
     return this.#flights.has(digest);
   }
 
+  /** Whether a flight writes this file. */
+  hasSpool(path: string): boolean {
+    for (const { info } of this.#flights.values()) if (info.path === path) return true;
+    return false;
+  }
+
   leaderOf(digest: Digest): Worker | undefined {
     return this.#flights.get(digest)?.leader;
   }

@@ -7,6 +7,8 @@ import { ownEnvironment } from "../machine/environment.ts";
 import type { Place } from "../machine/place.ts";
 import { freePort } from "../machine/ports.ts";
 
+/** Processes that serve clients, where a run asks for some number of them. */
+const { ENTREPOT_TEST_WORKERS: testWorkers } = process.env;
 const main = resolve(import.meta.dirname, "../../../src/main.ts");
 
 /** The program under test, run from its source as a process of its own. */
@@ -45,6 +47,7 @@ export async function startProxy(place: Place, given: Variables | ((url: string)
     CA_DIR: place.folder("proxy/ca"),
     CACHE_DIR: place.folder("proxy/cache"),
     LOG_FORMAT: "json",
+    ...(testWorkers !== undefined && { WORKERS: testWorkers }),
   };
   let starts = 0;
   const start = (extra: Readonly<Record<string, string>>): Promise<Daemon> =>
