@@ -6,6 +6,7 @@ import { createTokenSeal } from "../auth/sealed-token.ts";
 import type { FrontEntry } from "../config/fronts.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Origin } from "../core/origin.ts";
+import type { Log } from "../observe/log.ts";
 import { createImageProxy } from "../front/image.ts";
 import { createAuthEndpoint } from "../front/image-auth.ts";
 import { createGate } from "../front/image-gate.ts";
@@ -29,17 +30,25 @@ export interface ImageNeeds {
   /** A key of this instance for one purpose; the same after a restart and in every worker. */
   readonly keyFor: (purpose: string) => Buffer;
   readonly clock: Clock;
+  readonly log: Log;
 }
+
+/** Characters of a SERVER_SECRET that whoever has a token cannot guess. */
+const longEnough = 16;
 
 /** An image proxy with accounts, of an entry of the configuration. */
 export function imageProxyOf(
   { name, settings }: Extract<FrontEntry, { readonly kind: "image" }>,
-  { registry, fetch, standing, credentials, isPlain, injectOnPush, keyFor, clock }: ImageNeeds,
+  { registry, fetch, standing, credentials, isPlain, injectOnPush, keyFor, clock, log }: ImageNeeds,
 ): Handler {
   const { upstreamRegistry: upstream, selfRegistry, selfAuthService: service, serverSecret } = settings;
   // An entry without it is refused when the configuration is read.
   const self: Self = { url: selfRegistry ?? upstream, service };
   const secret = serverSecret === undefined ? keyFor(`tokens of the front ${name}`) : Buffer.from(serverSecret);
+  if (serverSecret !== undefined && serverSecret.length < longEnough) {
+    const problem = `SERVER_SECRET is short: whoever has a token can guess it, and make others. ${longEnough} random characters will do.`;
+    log.warn({ event: "short-secret", front: name }, problem);
+  }
   const issuer = createTokenIssuer({ secret, issuer: service, clock });
   const seal = createTokenSeal(deriveKey(secret, `tokens lent by the front ${name} for ${upstream.name}`), clock);
   const users = new Set(settings.accounts.map(({ user }) => user));

@@ -9,9 +9,7 @@ import { claimsOf } from "../config/front-claims.ts";
 import { frontsOf } from "../config/front-entries.ts";
 import type { FrontEntry } from "../config/fronts.ts";
 import type { Config } from "../config/schema.ts";
-import type { Clock } from "../core/clock.ts";
 import type { Policy } from "../policy/policy.ts";
-import type { Log } from "../observe/log.ts";
 import type { Handler } from "../serve/exchange.ts";
 import { openAccounts } from "./accounts.ts";
 import { domainOf } from "./front-domain.ts";
@@ -23,8 +21,6 @@ export interface FrontNeeds extends ImageNeeds {
   readonly isOwnPath: (path: string) => boolean;
   /** The registry of our own; undefined where there is none. */
   readonly hosted: Handler | undefined;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 /** What fronts are made with. */

@@ -61,6 +61,8 @@ t.test("instances with one SERVER_SECRET take each other's tokens, others do not
   t.equal(await ping(one.front), 200);
   t.equal(await ping(other.front), 200);
   t.equal(await ping(stranger.front), 401);
+  const warned = (stage: typeof one): boolean => stage.proxy.logLines.some(({ event }) => event === "short-secret");
+  t.same([one, stranger].map(warned), [false, true]);
 });
 
 t.test("docker search asks the registry's own index, which is shown no account", async (t) => {
