@@ -1,11 +1,15 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
-import t from "tap";
+import { finished } from "node:stream/promises";
+import t, { type Test } from "tap";
+import { gate } from "../../fixtures/gate.ts";
 import type { ProxyClient } from "../../fixtures/proxy-client.ts";
 import { type Content, syntheticBlob } from "../../fixtures/synthetic-blob.ts";
 import { uniqueBytes } from "../../fixtures/registry.ts";
 import { clientOf, MovableClock, stage, until } from "../stage.ts";
 import { randomOf } from "../../fixtures/random.ts";
+
+t.setTimeout(120_000);
 
 const mebibyte = 1024 * 1024;
 const piece = 256 * 1024;
@@ -29,6 +33,13 @@ function slow(content: Content): Content {
   };
 }
 
+const seed = process.env["HERD_SEED"] ?? String(Date.now());
+
+function seeded(t: Test): () => number {
+  t.comment(`HERD_SEED=${seed}`);
+  return randomOf(`${seed}/${t.name}`);
+}
+
 function hashOf(content: Content, first: number, last: number): string {
   const hash = createHash("sha256");
   for (let at = first; at <= last; at += piece) hash.update(content.read(at, Math.min(piece, last + 1 - at)));
@@ -39,7 +50,7 @@ t.test("64 clients over the whole of a download, of all kinds: one transfer, no 
   const { registry, proxy } = await stage(t);
   const content = syntheticBlob("herd of 64", 12 * mebibyte);
   const blob = registry.blob("library/app", slow(content));
-  const random = randomOf("herd of 64");
+  const random = seeded(t);
   const { size } = content;
   const all = { kind: "blob" as const, method: "GET" };
 
@@ -89,11 +100,47 @@ t.test("64 clients over the whole of a download, of all kinds: one transfer, no 
   t.equal(registry.bytesSent(all), size);
 });
 
+t.test(
+  "each client's head comes with the registry's own, whoever is behind and whatever of the body is there",
+  async (t) => {
+    const { registry, proxy } = await stage(t);
+    const blob = registry.blob("library/app", uniqueBytes(1_000_000));
+    const [head, body] = [gate(), gate()];
+    registry.fault({ reference: blob.digest }, { holdUntil: head, stall: { after: 0, until: body } });
+    let answered = 0;
+    const open = async (headers: Record<string, string> = {}) => {
+      const response = await clientOf(t, proxy).open(path(blob), { headers });
+      answered += 1;
+      return response;
+    };
+    const early = [open(), open({ range: "bytes=500000-" }), open({ range: "bytes=10-19" })];
+    await registry.seen({ reference: blob.digest });
+    t.equal(answered, 0);
+    head.open();
+    const late = [open(), open({ range: "bytes=999999-" })];
+    const responses = await Promise.all([...early, ...late]);
+    t.same(
+      responses.map(({ statusCode, headers }) => [statusCode, headers["content-length"]]),
+      [
+        [200, "1000000"],
+        [206, "500000"],
+        [206, "10"],
+        [200, "1000000"],
+        [206, "1"],
+      ],
+      "while not a byte of the body has come",
+    );
+    body.open();
+    for (const response of responses) await finished(response.resume());
+    t.equal(registry.count({ reference: blob.digest, method: "GET" }), 1);
+  },
+);
+
 t.test("an upstream that is cut ten times is gone on with each time from the byte it had", async (t) => {
   const { registry, proxy } = await stage(t);
   const content = syntheticBlob("ten cuts", 8 * mebibyte);
   const blob = registry.blob("library/app", content);
-  const random = randomOf("ten cuts");
+  const random = seeded(t);
   for (let cut = 0; cut < 10; cut += 1) {
     const after = 70_000 + Math.floor(random() * 600_000);
     registry.fault(
