@@ -157,9 +157,10 @@ class Bench {
 
   async #turn(each: Case, content: Content, name: ContenderName, round: number): Promise<void> {
     const begun = performance.now();
-    let contender = this.#contenders.get(name);
+    let own: Contender | undefined;
     try {
-      if (each.own) contender = await this.#startContender(name, `${each.own}-${home(name)}`, each.distant);
+      if (each.own) own = await this.#startContender(name, `${each.own}-${home(name)}`, each.distant);
+      const contender = own ?? this.#contenders.get(name);
       const stage = contender && this.#stage(each, content, contender, round);
       const sample = stage && (await takeTurn(stage));
       if (sample && round > 0) this.#samples.push(sample);
@@ -170,7 +171,7 @@ class Bench {
       await this.#load?.stop(); // it may still be at the job that failed
       this.#load = undefined;
     }
-    if (each.own) await contender?.stop();
+    await own?.stop();
     const seconds = (performance.now() - begun) / 1000;
     if (seconds > worthSaying) this.#options.say(`${titles[name]} took ${seconds.toFixed(0)} s`);
     // What the kernel has yet to write of one contender's cache must not slow the next.
