@@ -77,10 +77,11 @@ export function coldCases({ mode }: Plan): Case[] {
       ...fresh,
       name: "slow-clients",
       title: `Slow clients: ${slow.clients} read one cold blob of ${size(slowSize)} at ${size(slow.bytesPerSecond)}/s each, ${fast} as fast as it comes, upstream limited to ${size(paces["bench/herd"])}/s per connection`,
-      contenders: ["direct", "entrepot", "entrepot-2", "squid"],
+      contenders: ["direct", "entrepot", "entrepot-2"],
       without: {
         ...noRsa,
         nginx: "its followers get nothing until the blob is whole",
+        squid: "a slow client that leads holds all others to its pace",
         registry: "fetches once for each client that comes meanwhile",
         mitm: "fetches once for each client",
       },
