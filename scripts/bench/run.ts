@@ -105,6 +105,7 @@ class Bench {
       try {
         this.#contenders.set(name, await this.#startContender(name, name));
       } catch (error) {
+        if (signal.aborted) throw error;
         if (error instanceof CannotTakePart) this.#absent.add(`${titles[name]}: ${error.message}`);
         else this.#problem(`${titles[name]}: ${message(error)}`);
       }
@@ -124,6 +125,7 @@ class Bench {
       }
       for (const each of this.#options.cases) {
         if (round > (each.rounds ?? rounds)) continue;
+        this.#options.signal.throwIfAborted();
         this.#options.say(`${round === 0 ? "warm-up" : `round ${round} of ${rounds}`}, ${each.name}`);
         await this.#case(each, round);
       }
