@@ -24,14 +24,14 @@ export async function start(loaded: LoadedConfig, parts: StartParts): Promise<nu
 async function alone(loaded: LoadedConfig, { io, clock, log }: StartParts & { readonly log: Log }): Promise<number> {
   const { signals, stderr } = io;
   const { config } = loaded;
-  const service = await compose(config, { log, version: packageVersion(), clock });
-  const stopped = whenStopped(service, signals, config.shutdownTimeout, log);
   signals.onReload(() => {
     log.warn(
       { event: "reload" },
       "With WORKERS=1 a changed configuration takes a restart; from WORKERS=2 on, SIGHUP does.",
     );
   });
+  const service = await compose(config, { log, version: packageVersion(), clock });
+  const stopped = whenStopped(service, signals, config.shutdownTimeout, log);
   const listening = await service.start();
   // To stderr: what stands on stdout are log lines, which machines read.
   stderr.write(startScreen({ version: packageVersion(), loaded, listening, authority: service.authority }));

@@ -39,7 +39,7 @@ t.test("what is served from memory is what the handler serves, in the answer and
     t.equal(registry.count({}), 0);
   }
   const lines = await finalLines(proxy);
-  const shown = lines.map(({ time: _t, firstByte: _f, lastByte: _l, ...line }) => JSON.stringify(line));
+  const shown = lines.map(({ time: _t, firstByte: _f, lastByte: _l, worker: _w, ...line }) => JSON.stringify(line));
   for (let index = 0; index < shown.length; index += 6) {
     t.equal(shown[index + 3], shown[index + 2], "GET");
     t.equal(shown[index + 5], shown[index + 4], "HEAD");
