@@ -2,6 +2,7 @@ import { createDispatch } from "../front/dispatch.ts";
 import { createDomain } from "../front/domain.ts";
 import { createMirror } from "../front/mirror.ts";
 import { createPublicUrl, type PublicUrl } from "../front/public-url.ts";
+import { createPullThrough } from "../front/pull-through.ts";
 import { createRegistryFront } from "../front/registry.ts";
 import type { Front } from "../front/types.ts";
 import { createZot } from "../front/zot.ts";
@@ -50,7 +51,8 @@ function handlerOf(entry: FrontEntry, parts: FrontParts): Handler {
       return createMirror({ name, upstream: entry.settings.upstreamRegistry, intercepts, registry });
     case "registry": {
       const accounts = openAccounts(name, entry.settings, clock, log);
-      return createRegistryFront({ name, accounts, intercepts, registry, hosted });
+      const pullThrough = createPullThrough({ ...parts, name, intercepts, hasAccounts: accounts !== undefined });
+      return createRegistryFront({ accounts, pullThrough, hosted });
     }
     case "image":
       return imageProxyOf(entry, parts);

@@ -17,6 +17,11 @@ export function registryOf({ host, port }: HostPort, intercepts: Intercepts): Or
   return intercepts("https", registryHostOf(host), port ?? defaultPorts.https);
 }
 
+/** A repository at a registry, for what a client calls it. */
+export function repositoryAt({ host }: Origin, name: string): string {
+  return host === dockerHub && !name.includes("/") ? `library/${name}` : name;
+}
+
 /** The target at a registry: Docker Hub's official images are called by one word, and live under `library/`. */
 export function targetAt({ host }: Origin, target: string): string {
   if (host !== dockerHub) return target;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import bcrypt from "bcryptjs";
 import t, { type Test } from "tap";
+import { parseChallenges } from "../../../src/core/challenge.ts";
 import { frontClient } from "../../fixtures/front-client.ts";
 import { manifestAccept } from "../../fixtures/proxy-client.ts";
 import { startRegistry } from "../../fixtures/registry.ts";
@@ -151,6 +152,55 @@ t.test("anonymous tokens and AUTH_REGISTRIES stand behind clients that send noth
   const shared = await stage(t, { env, upstreams: [guarded, tokens] });
   const client = frontClient(shared.proxy.port);
   t.equal((await client.request(pull("team/hidden"), { headers: accept })).status, 200);
+});
+
+t.test(
+  "without accounts a client's own login opens what its registry opens for it, by a token that it gets here",
+  async (t) => {
+    const users = { alice: { password: "wonderland", pull: ["team/hidden"] } };
+    const tokens = await startTokenServer(t, { names: ["auth.test"], realmPort: 443, service: "guarded.test", users });
+    const guarded = await startRegistry(t, { names: ["guarded.test"], authorize: tokens.authorize });
+    const image = guarded.image({ repository: "team/hidden", tag: "1", layers: [Buffer.from("layer")] });
+    const { proxy } = await stage(t, { env: { PROXY_STORAGE: folder(t) }, upstreams: [guarded, tokens] });
+    const client = frontClient(proxy.port);
+    const base = "/v2/proxy/guarded.test/team/hidden";
+    const refused = await client.request(`${base}/manifests/1`, { headers: accept });
+    t.equal(refused.status, 401);
+    const [challenge] = parseChallenges(String(refused.headers["www-authenticate"]));
+    const realm = `http://127.0.0.1:${proxy.port}/v2/proxy/guarded.test/_token`;
+    const scope = "repository:proxy/guarded.test/team/hidden:pull";
+    t.match(challenge, { scheme: "bearer", parameters: { realm, service: "guarded.test", scope } });
+    const ask = new URLSearchParams({ service: "guarded.test", scope: `${scope} repository:elsewhere:pull` });
+    const path = `${new URL(realm).pathname}?${ask.toString()}`;
+    const issued = await client.request(path, { headers: { authorization: basic("alice:wonderland") } });
+    t.equal(issued.status, 200);
+    t.match(tokens.requests.at(-1), {
+      user: "alice",
+      service: "guarded.test",
+      scopes: ["repository:team/hidden:pull"],
+    });
+    const { token } = JSON.parse(issued.body.toString()) as { token: string };
+    const headers = { ...accept, authorization: `Bearer ${token}` };
+    t.equal((await client.request(`${base}/manifests/1`, { headers })).status, 200);
+    const blob = `${base}/blobs/${image.layers[0]?.digest}`;
+    t.equal((await client.request(blob, { headers })).status, 200);
+    t.equal((await client.request(blob)).status, 401, "it is held, and closed to others");
+    t.equal((await client.request(path, { headers: { authorization: basic("alice:wrong") } })).status, 401);
+    t.equal((await client.request(path, { method: "POST" })).status, 405);
+    t.notMatch(JSON.stringify(proxy.logLines), /wonderland|d29uZGVy/);
+  },
+);
+
+t.test("there are no tokens of a registry that wants none, nor for who has an account here", async (t) => {
+  const accounts = Buffer.from("alice:wonderland").toString("base64");
+  for (const [env, authorization] of [
+    [{}, undefined],
+    [{ ACCOUNTS: accounts }, basic("alice:wonderland")],
+  ] as const) {
+    const { client } = await open(t, env);
+    const headers = authorization === undefined ? {} : { authorization };
+    t.equal((await client.request("/v2/proxy/reg.test:5000/_token?scope=x", { headers })).status, 404);
+  }
 });
 
 t.test("a file of users that cannot be read, or has a bad line, stops the start by the front's name", async (t) => {
