@@ -171,7 +171,11 @@ export class Uploads {
   }
 
   async #open(folder: string, path: string): Promise<Upload> {
-    const descriptor = await openFile(path, "r+");
+    const letGo = async (): Promise<void> => void (await renamed(path, join(folder, idle)));
+    const descriptor = await openFile(path, "r+").catch(async (error: unknown) => {
+      await letGo();
+      throw error;
+    });
     const { size } = await statFile(descriptor);
     const hash = this.#hashes.get(folder) ?? new RunningHash();
     this.#hashes.delete(folder);
@@ -184,7 +188,7 @@ export class Uploads {
         await this.#date(path);
         this.#hashes.set(folder, hash);
         this.#held.delete(folder);
-        await renamed(path, join(folder, idle));
+        await letGo();
       },
       forget: async () => {
         this.#held.delete(folder);
