@@ -8,6 +8,8 @@ import { hostedStage, registryClient, temporary } from "./rig.ts";
 
 const name = "team/app";
 
+t.setTimeout(60_000);
+
 async function two(t: Parameters<typeof hostedStage>[0], env: Readonly<Record<string, string>> = {}) {
   const one = await hostedStage(t, env);
   const other = await startProxy(t, { env: { REGISTRY_STORAGE: one.storage, ...env } });
@@ -110,4 +112,27 @@ t.test("uploads may be elsewhere than the storage", async (t) => {
   const bytes = randomBytes(10_000);
   t.equal((await client.request(`${location}?digest=${digestOf(bytes)}`, { method: "PUT", body: bytes })).status, 201);
   t.same(readdirSync(uploads), []);
+});
+
+t.test("the workers of one instance serve one storage: uploads go on at whichever a connection leads to", async (t) => {
+  const { proxy } = await hostedStage(t, { WORKERS: "2" });
+  // A connection each, which go to the workers in turns.
+  const clients = Array.from({ length: 4 }, () => registryClient(t, proxy));
+  const [first = registryClient(t, proxy)] = clients;
+  const bytes = randomBytes(800_000);
+  const location = await first.begin(name);
+  for (let at = 0, turn = 0; at < bytes.length; at += 100_000, turn += 1) {
+    const client = clients[turn % clients.length] ?? first;
+    const headers = { "content-range": `${at}-${at + 99_999}` };
+    const body = bytes.subarray(at, at + 100_000);
+    t.equal((await client.request(location, { method: "PATCH", headers, body })).status, 202);
+  }
+  const put = await clients[1]?.request(`${location}?digest=${digestOf(bytes)}`, { method: "PUT" });
+  t.equal(put?.status, 201);
+  await Promise.all(clients.map((client) => client.pushBlob(name, bytes)));
+  const image = await first.pushImage(name, "latest");
+  for (const client of clients) {
+    t.ok((await client.request(`/v2/${name}/blobs/${digestOf(bytes)}`)).body.equals(bytes));
+    t.same((await client.request(`/v2/${name}/manifests/latest`)).body, image.bytes);
+  }
 });
