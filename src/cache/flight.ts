@@ -62,6 +62,8 @@ export interface FlightTable extends Flights {
   readonly active: number;
   /** Joins one that is in progress, or has just landed, and starts none. */
   find(digest: Digest, origin: string): Flight | undefined;
+  /** Its content left the store: nobody is to join it any more, and its file is to be let go of. */
+  removed(digest: Digest): void;
   /** Starts one with what another process had fetched of it. */
   resume(digest: Digest, origin: string, fetch: FillFetch, left: Left): Flight;
   /** Starts one that nobody is to join, though there may be another: with a disk that fails, each process is on its own. */
@@ -117,10 +119,7 @@ class Table implements FlightTable {
     options.store.watch({
       used: () => undefined,
       // Evicted: its descriptor would keep the disk's space. Damaged or wiped: it is to be fetched anew.
-      removed: (digest) => {
-        const landed = this.#landed.get(digest);
-        if (landed !== undefined) this.#forget(landed);
-      },
+      removed: (digest) => this.removed(digest),
     });
   }
 
@@ -149,6 +148,11 @@ class Table implements FlightTable {
       flight.start();
     }
     return { flight, leading: true };
+  }
+
+  removed(digest: Digest): void {
+    const landed = this.#landed.get(digest);
+    if (landed !== undefined) this.#forget(landed);
   }
 
   find(digest: Digest, origin: string): Flight | undefined {

@@ -26,7 +26,10 @@ export function joinInstance(link: Link, welcome: Welcome): OpenInstance {
       port: link.board,
     });
     link.flights = flights;
-    link.forget = (digest) => store.forget(digest);
+    link.forget = (digest) => {
+      store.forget(digest);
+      flights.removed(digest);
+    };
     return {
       cache: { directory, store, records: link.records, flights },
       share: link.share,

@@ -203,6 +203,11 @@ export class WorkerFlights implements Flights {
     }
   }
 
+  /** Another process removed this content. */
+  removed(digest: Digest): void {
+    this.#table.removed(digest);
+  }
+
   stop(): void {
     this.#table.stop();
   }
