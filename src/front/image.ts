@@ -1,6 +1,8 @@
 import { EntrepotError } from "../core/errors.ts";
 import type { Origin } from "../core/origin.ts";
+import { parseRegistryRequest } from "../core/request.ts";
 import type { Exchange, Handler } from "../serve/exchange.ts";
+import { noteRequest } from "../serve/note-request.ts";
 import { sendBytes, sendError } from "../serve/write.ts";
 import { withoutNamespace } from "./dispatch.ts";
 import type { Bearer, Gate } from "./image-gate.ts";
@@ -78,7 +80,7 @@ async function challenge(parts: ImageParts, exchange: Exchange, problem: string)
     skip && asked.challenge !== undefined
       ? asked.challenge
       : ownChallenge(asked, self, method, exchange.arrival.target);
-  exchange.trace.kind ??= "ping";
+  noteRequest(exchange, parseRegistryRequest(exchange.arrival.target));
   sendError(exchange, new EntrepotError("UNAUTHORIZED", problem), { "www-authenticate": header });
 }
 
@@ -88,6 +90,7 @@ async function pass(parts: ImageParts, exchange: Exchange, bearer: Bearer): Prom
   const { method } = exchange.trace;
   const allowPush = method === "GET" || (await mayPush(parts, exchange, bearer));
   if (!allowPush && ["POST", "PUT", "PATCH", "DELETE"].includes(method)) {
+    noteRequest(exchange, parseRegistryRequest(exchange.arrival.target));
     sendError(exchange, new EntrepotError("UNSUPPORTED", onlyReads), { allow: "GET, HEAD" });
     return;
   }

@@ -23,6 +23,7 @@ t.test("an open registry gets a challenge of our own, and only accounts are serv
   t.match(await front.request("/v2/"), { status: 401, headers: { "www-authenticate": selfChallenge } });
   t.equal((await front.request(tag, { headers: accept })).status, 401, "nobody");
   t.equal(registry.count({ kind: "manifest" }), 0);
+  t.match(await lineOf(proxy, ({ status, kind }) => status === 401 && kind === "manifest"), { reference: "1" });
   t.equal(await client().login(), 401, "no login");
   t.equal(await client({ user: "alice", password: "wrong" }).login(), 401, "a wrong password");
   t.equal(await client({ user: "carol", password: "hers" }).login(), 401, "somebody else");
