@@ -97,7 +97,7 @@ export function freePort(): Promise<number> {
 
 /** Resolves when something accepts connections on the port, rejects with the end of its log where it does not come up. */
 export async function listening(service: Service, port: number, logFile: string, signal: AbortSignal): Promise<void> {
-  const end = performance.now() + 20_000;
+  const end = performance.now() + 60_000;
   while (!(await accepts(port))) {
     signal.throwIfAborted();
     if (ended(service.child) || performance.now() > end) {
