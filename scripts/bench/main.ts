@@ -1,7 +1,8 @@
 /** npm run bench: Entrepot beside others at the same work, in one run. bench/README.md says what is measured and how. */
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statfsSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { size } from "./cases/figures.ts";
 import { type Order, readCommandLine } from "./command-line.ts";
 import { nginxVersion } from "./contenders/nginx.ts";
 import { growthReport } from "./growth-report.ts";
@@ -30,6 +31,9 @@ async function main(): Promise<number> {
   }
   const missing = ["nginx", "openssl", ...(order.pin ? ["taskset"] : [])].filter((command) => !installed(command));
   if (missing.length > 0) throw new Error(`Not found: ${missing.join(", ")}. On Debian: scripts/bench-deps.sh`);
+  const free = statfsSync(order.directory);
+  if (order.whole && free.bavail * free.bsize < order.plan.disk)
+    throw new Error(`${order.directory} has less free than ${size(order.plan.disk)}; --dir names another place.`);
   const findings = await measure(order);
   publish(order, findings);
   return findings.problems.length === 0 ? 0 : 1;

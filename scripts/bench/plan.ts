@@ -6,6 +6,8 @@ export interface Plan {
   readonly roundsEnd: number;
   /** Seconds that the warm-up of one case may take for one contender. */
   readonly warmUpLimit: number;
+  /** Bytes of disk that a run of everything takes: no contender forgets what it has been asked for in earlier rounds. */
+  readonly disk: number;
   /** Milliseconds after which one measured job is given up. */
   readonly jobLimit: number;
   /** Milliseconds after which the whole run is given up. */
@@ -22,6 +24,7 @@ export const full: Plan = {
   rounds: 5,
   roundsEnd: 4_500,
   warmUpLimit: 20,
+  disk: 45 * GiB,
   jobLimit: 4 * minute,
   runLimit: 100 * minute,
 };
@@ -31,6 +34,7 @@ export const quick: Plan = {
   rounds: 2,
   roundsEnd: 105,
   warmUpLimit: 2,
+  disk: 8 * GiB,
   jobLimit: minute,
   runLimit: 15 * minute,
 };

@@ -5,7 +5,7 @@ import { cpuPerGiB, latencies, loadBusy, peakRss, size, throughput, twoWorkers }
 import { gets } from "./warm.ts";
 
 const amounts = {
-  full: { body: 64 * MiB, pushes: 16, blob: 256 * MiB, pulls: 16 },
+  full: { body: 32 * MiB, pushes: 8, blob: 256 * MiB, pulls: 16 },
   quick: { body: 16 * MiB, pushes: 8, blob: 64 * MiB, pulls: 16 },
 } as const;
 
