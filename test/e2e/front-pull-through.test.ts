@@ -117,7 +117,7 @@ await t.test("a registry with tokens, pulled through by clients that know nothin
     registry,
     service: "auth.test",
     path: "/token",
-    users: { robot: { password: "r0bot", pull: ["*"] } },
+    users: { robot: { password: "r0bot", pull: ["*"] }, alice: { password: "her5", pull: ["closed/app"] } },
     anonymous: ["open/app"],
     contents: { "open/app": "for everybody", "closed/app": "for robots" },
   });
@@ -142,6 +142,17 @@ await t.test("a registry with tokens, pulled through by clients that know nothin
       await engine.docker("inspect", "--format", "{{json .RepoDigests}}", image("open/app")),
       guarded.images["open/app"]?.digest ?? "none",
     );
+  });
+
+  await t.test("containerd's own login opens it, by a token that it gets here", async (t) => {
+    const containerd = await startContainerd(place, alone);
+    const pull = ["images", "pull", "--plain-http"];
+    t.not((await containerd.attempt(...pull, image("closed/app"))).code, 0);
+    t.not((await containerd.attempt(...pull, "--user", "alice:wrong", image("closed/app"))).code, 0);
+    await containerd.ctr(...pull, "--user", "alice:her5", image("closed/app"));
+    t.match(await containerd.ctr("images", "ls"), guarded.images["closed/app"]?.digest ?? "none");
+    t.notMatch(JSON.stringify(proxy.log()), "her5");
+    await containerd.stop();
   });
 
   await t.test("what it opens to nobody stays closed, until AUTH_REGISTRIES has a login", async (t) => {
