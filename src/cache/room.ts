@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { FillOptions } from "./fill-parts.ts";
+import { errnoOf } from "./trouble.ts";
 import type { Spool } from "./types.ts";
 
 /** Freed for a write that failed, at most: the next one asks again. Bytes. */
@@ -21,13 +22,20 @@ export async function appendWithRoom(
 ): Promise<void> {
   const failure = await tryOnce(spool, pieces);
   if (failure === undefined) return;
-  const freed = signal.aborted ? 0 : ((await room?.free(Math.min(step, rest ?? step))) ?? 0);
+  const freed =
+    signal.aborted || !isHelped(failure.error) ? 0 : ((await room?.free(Math.min(step, rest ?? step))) ?? 0);
   for (const wait of freed === 0 ? [] : waits) {
     if (wait > 0) await delay(wait, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) break;
     if ((await tryOnce(spool, pieces)) === undefined) return;
   }
   throw failure.error;
+}
+
+/** Whether room may be what it lacks: a disk that is read-only, or fails, is not emptied for that. */
+function isHelped(error: unknown): boolean {
+  const code = error instanceof Error ? errnoOf(error.cause) : undefined;
+  return code === undefined || code === "ENOSPC" || code === "EDQUOT";
 }
 
 async function tryOnce(

@@ -11,6 +11,8 @@ const advice: Readonly<Record<string, string>> = {
   EROFS: "The file system is read-only: remount it, or set CACHE_DIR to a writable one.",
   EACCES: "Give the user that the proxy runs as the right to read and write the cache directory.",
   EPERM: "Give the user that the proxy runs as the right to read and write the cache directory.",
+  EFBIG:
+    "Files may not grow this large: raise the limit on their size (ulimit -f), or set CACHE_DIR to another file system.",
   EMFILE: "Too many open files: raise the limit (ulimit -n).",
   ENFILE: "Too many open files on this machine: raise fs.file-max.",
 };
