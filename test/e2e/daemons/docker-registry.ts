@@ -1,8 +1,11 @@
 import { writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
-import { request } from "node:https";
+import { request, type RequestOptions } from "node:https";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
+import type { Content } from "../../fixtures/synthetic-blob.ts";
 import type { Image } from "../images/image.ts";
 import { type AccessLine, parseAccessLog } from "./access-log.ts";
 import type { Authority } from "../machine/authority.ts";
@@ -32,6 +35,8 @@ export interface Upstream {
   readonly hostMap: string;
   /** Pushes an image straight to it. */
   push(image: Image, name: string): Promise<void>;
+  /** Stores a blob, of any size, straight. */
+  pushBlob(repository: string, blob: Content): Promise<void>;
   /** The digest that it has for `repository:tag`, asked straight. */
   digest(repository: string, tag: string): Promise<string>;
   /** The requests that it answered while `action` ran, from its own access log. */
@@ -83,6 +88,14 @@ export async function startUpstream(place: Place, options: UpstreamOptions): Pro
       const target = `docker://127.0.0.1:${upstream.port}/${name}`;
       await skopeo("copy", "--quiet", ...login, `oci:${image.layout}`, target);
     },
+    async pushBlob(repository, blob) {
+      const started = await ask(upstream.port, { method: "POST", path: `/v2/${repository}/blobs/uploads/` });
+      const { pathname, search } = new URL(started.headers.location ?? "", `https://127.0.0.1:${upstream.port}`);
+      const path = `${pathname}${search}&digest=${blob.digest}`;
+      const headers = { "content-length": blob.size, "content-type": "application/octet-stream" };
+      const { statusCode } = await ask(upstream.port, { method: "PUT", path, headers }, blob.stream());
+      if (statusCode !== 201) throw new Error(`The registry answered ${statusCode} to a push.`);
+    },
     async digest(repository, tag) {
       const login = credentials.flatMap((pair) => ["--creds", pair]);
       const name = `docker://127.0.0.1:${upstream.port}/${repository}:${tag}`;
@@ -111,9 +124,17 @@ export async function startUpstream(place: Place, options: UpstreamOptions): Pro
 
 /** What it answers does not matter, only that it is in the log. */
 async function get(port: number, path: string): Promise<void> {
-  const sent = request({ host: "127.0.0.1", port, path, rejectUnauthorized: false, agent: false }).end();
-  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+  await ask(port, { path });
+}
+
+async function ask(port: number, options: RequestOptions, body?: Readable): Promise<IncomingMessage> {
+  const sent = request({ host: "127.0.0.1", port, rejectUnauthorized: false, agent: false, ...options });
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
     sent.on("response", resolve).on("error", reject);
   });
+  if (body === undefined) sent.end();
+  else await pipeline(body, sent);
+  const answer = await answered;
   await text(answer);
+  return answer;
 }

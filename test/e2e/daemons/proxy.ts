@@ -30,6 +30,8 @@ export interface Proxy {
   restart(variables: Readonly<Record<string, string>>): Promise<void>;
   /** Bytes: the most memory that the running process has had resident (proc_pid_status(5), VmHWM). */
   peakMemory(): number;
+  /** Likewise, of all its processes together. */
+  peakMemoryOfAll(): number;
   stop(): Promise<boolean>;
 }
 
@@ -77,6 +79,7 @@ export async function startProxy(place: Place, given: Variables | ((url: string)
         output.split("\n").flatMap((line) => (line.startsWith("{") ? [parse(line)] : [])),
       ),
     screen: () => daemon.errors(),
+    peakMemoryOfAll: () => peakOf(daemon.pid),
     metrics: async () => (await fetchText(`${url}/metrics`)) ?? "",
     async restart(extra) {
       await daemon.stop();
@@ -89,6 +92,13 @@ export async function startProxy(place: Place, given: Variables | ((url: string)
     },
     stop: () => daemon.stop(),
   };
+}
+
+/** proc_pid_status(5): VmHWM, of a process and of those that it has started. */
+function peakOf(pid: number): number {
+  const own = Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+  return children.reduce((sum, child) => sum + (child === "" ? 0 : peakOf(Number(child))), own);
 }
 
 function parse(line: string): Record<string, unknown> {
