@@ -1,11 +1,9 @@
-import t, { type Test } from "tap";
+import type { Test } from "tap";
 import { type FixtureRegistry, uniqueBytes } from "../../fixtures/registry.ts";
 import type { ProxyClient } from "../../fixtures/proxy-client.ts";
 import type { Image } from "../../fixtures/registry-content.ts";
 import { startTokenServer } from "../../fixtures/token-server.ts";
 import { cacheStatus, MovableClock, stage } from "../stage.ts";
-
-t.setTimeout(300_000);
 
 /**
  * Two users of one private registry, in every order, with all else that may come: whoever is served is one whom the registry would serve,
@@ -139,7 +137,8 @@ async function play(t: Test, table: Table, row: { order: readonly Actor[]; past:
   t.equal(fetched, way === "manifest" && past !== "cold" ? 0 : 1, `${name}: fetched once, by her`);
 }
 
-for (const scheme of ["Basic", "Bearer"] as const) {
+/** Plays all that there is with one way to say who one is. */
+export function playAll(t: Test, scheme: "Basic" | "Bearer"): void {
   for (const past of pasts) {
     t.test(`${scheme}, ${past}: nobody gets what the registry would refuse, and she gets a hit`, async (t) => {
       const table = await tableOf(t, scheme);

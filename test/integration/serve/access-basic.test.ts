@@ -1,0 +1,5 @@
+import t from "tap";
+import { playAll } from "./access-table.ts";
+
+t.setTimeout(170_000);
+playAll(t, "Basic");
