@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import t, { type Test } from "tap";
 import { ProxyClient } from "../fixtures/proxy-client.ts";
 import { type Content, syntheticBlob } from "../fixtures/synthetic-blob.ts";
-import { randomOf } from "../integration/cache/random.ts";
+import { randomOf } from "../fixtures/random.ts";
 import { blobRequests } from "./daemons/access-log.ts";
 import { startSlowLink } from "./daemons/slow-link.ts";
 import { skipWithout } from "./machine/programs.ts";
