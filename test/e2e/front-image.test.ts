@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import { SignJWT } from "jose";
 import t, { type Test } from "tap";
 import { frontClient } from "../fixtures/front-client.ts";
 import { manifestAccept } from "../fixtures/proxy-client.ts";
@@ -16,7 +17,7 @@ import { openPlace, type Place } from "./machine/place.ts";
 import { skipWithout } from "./machine/programs.ts";
 import { setGuarded } from "./stage.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 const skip = skipWithout(
   "dockerd",
   "docker",
@@ -159,6 +160,37 @@ await t.test("an open registry behind accounts", { skip }, async (t: Test) => {
     t.not(code, 0);
     t.match(stderr, /401|unauthorized|log in/i);
     t.equal(index.asked.length, 1);
+  });
+
+  await t.test("a token that says it is ours is believed only if it is", async (t) => {
+    const secret = "what instances behind one name share";
+    await proxy.restart({ ACCOUNTS, SERVER_SECRET: secret });
+    const now = Math.floor(Date.now() / 1000);
+    const token = (ends: number, key = secret): Promise<string> =>
+      new SignJWT({ access: [] })
+        .setProtectedHeader({ alg: "HS256" })
+        .setIssuer("docker-image-proxy")
+        .setAudience("docker-image-proxy")
+        .setSubject("alice")
+        .setNotBefore(now - 600)
+        .setExpirationTime(now + ends)
+        .sign(Buffer.from(key));
+    const ask = async (bearer: string): Promise<number> => {
+      const headers = { accept: manifestAccept, authorization: `Bearer ${bearer}` };
+      return (await frontClient(proxy.port).request("/v2/team/deep/app/manifests/1", { headers })).status;
+    };
+    t.equal(await ask(await token(600)), 200, "of another instance");
+    t.equal(await ask(await token(-60)), 401, "expired");
+    t.equal(await ask(await token(600, "a guess")), 401, "forged");
+  });
+
+  await t.test("several processes take each other's tokens", async (t) => {
+    await proxy.restart({ ACCOUNTS, WORKERS: "2" });
+    t.ok(await logsIn(engine, host, alice));
+    await engine.docker("rmi", "--force", name);
+    t.ok(await pull.docker(name));
+    t.ok(await pull.containerd(name, pair));
+    t.ok(await pull.skopeo(name, pair));
   });
 
   t.notMatch(JSON.stringify(proxy.log()), /hers:with|eyJ|YWxpY2U/, "no secret in the log");
