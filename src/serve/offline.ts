@@ -1,4 +1,5 @@
 import { pipeline } from "node:stream";
+import { LRUCache } from "lru-cache";
 import { type AnonymousTokens, isAnonymousAsk, sniffAnswer } from "../auth/anonymous.ts";
 import type { OwnTokens } from "../auth/own-token.ts";
 import { formatChallenge, parseChallenges } from "../core/challenge.ts";
@@ -7,6 +8,7 @@ import { EntrepotError } from "../core/errors.ts";
 import { first } from "../core/headers.ts";
 import { type Origin, originOfUrl } from "../core/origin.ts";
 import type { RegistryRequest } from "../core/request.ts";
+import type { CacheStatus } from "../observe/trace.ts";
 import { systemAlarm, withPatience } from "../upstream/patience.ts";
 import type { Fetch, UpstreamResponse } from "../upstream/types.ts";
 import { askAsIs, noteUpstream } from "./ask.ts";
@@ -31,6 +33,8 @@ export interface OfflineParts {
 
 /** How long the upstream is waited for where there is something to answer without it, milliseconds. */
 const patience = 5000;
+/** How long what a registry answers to nobody's `/v2/` is repeated without asking it: clients begin every pull with that. Milliseconds. */
+const pingFor = 60_000;
 /** What clients are told of a token of ours, seconds: soon they are to have a real one. */
 const ownLife = 300;
 /** Where a registry stands in for a token service that does not come through us; one of the paths that are known as token endpoints. */
@@ -45,6 +49,8 @@ const fetchByGet = "The token service cannot be reached, and only a GET can be a
  */
 export class Offline {
   readonly #parts: OfflineParts;
+  /** When origins answered nobody's `/v2/` last. */
+  readonly #pinged = new LRUCache<string, number>({ max: 1000 });
 
   constructor(parts: OfflineParts) {
     this.#parts = parts;
@@ -78,15 +84,32 @@ export class Offline {
     const isOwn = authorization !== undefined && own.isOwn(authorization);
     // A credential that nobody can check is not confirmed: `docker login` believes a 200.
     const kept = text === undefined || isOwn ? await shapes.get(pingKey(origin)) : undefined;
+    // Clients of a front are promised its registry's own answer, fields that are not kept included.
+    const repeats = text === undefined && exchange.view === undefined;
+    if (repeats && kept !== undefined && this.#isFresh(origin, kept)) {
+      this.#sendShape(exchange, origin, kept, "HIT");
+      return;
+    }
     const response = await this.#ask(exchange, origin, request, isOwn || kept !== undefined, patience);
     if (response !== undefined) {
       if (text === undefined && (response.status === 200 || response.status === 401)) {
+        this.#pinged.set(origin.name, this.#parts.clock.now());
         void this.#notePing(origin, shapeOf(response));
       }
       await sendResponse(exchange, response, cacheHeaders(exchange, "BYPASS", "unknown"));
       return;
     }
-    const shape: Shape = isOwn || kept === undefined ? { status: 200 } : kept;
+    this.#sendShape(exchange, origin, isOwn || kept === undefined ? { status: 200 } : kept, "STALE");
+  }
+
+  /** A clock that was set back makes nothing fresh; a realm that clients would reach without us may be gone, and is asked about. */
+  #isFresh(origin: Origin, { challenge }: Shape): boolean {
+    const age = this.#parts.clock.now() - (this.#pinged.get(origin.name) ?? Number.NEGATIVE_INFINITY);
+    const reachable = servicesOf({ status: 401, challenge }).every(({ service }) => this.#parts.intercepts(service));
+    return age >= 0 && age < pingFor && reachable;
+  }
+
+  #sendShape(exchange: Exchange, origin: Origin, shape: Shape, status: CacheStatus): void {
     sendBytes(
       exchange,
       shape.status,
@@ -94,7 +117,7 @@ export class Offline {
         "content-type": "application/json",
         "docker-distribution-api-version": "registry/2.0",
         ...(shape.challenge !== undefined && { "www-authenticate": this.#reachable(shape.challenge, origin) }),
-        ...cacheHeaders(exchange, "STALE", "unknown"),
+        ...cacheHeaders(exchange, status, "unknown"),
       },
       shape.status === 401 ? unauthorized : "{}",
     );

@@ -3,14 +3,13 @@ import t from "tap";
 import { openRaw } from "../../fixtures/raw-socket.ts";
 import { startRegistry, uniqueBytes } from "../../fixtures/registry.ts";
 import { startTokenServer } from "../../fixtures/token-server.ts";
-import { cacheStatus, clientOf, stage } from "../stage.ts";
+import { cacheStatus, clientOf, MovableClock, stage } from "../stage.ts";
 
 t.test("what is not content passes as the registry has it, uncached", async (t) => {
   const { registry, client } = await stage(t);
   for (const tag of ["1", "2", "3"]) registry.image({ repository: "library/app", tag, layers: [] });
   const { digest } = registry.image({ repository: "library/other", tag: "1", layers: [] });
   const cases: [path: string, status: number, body: RegExp][] = [
-    ["/v2/", 200, /^\{\}$/],
     ["/v2/library/app/tags/list", 200, /"tags":\["1","2","3"\]/],
     ["/v2/_catalog", 200, /"library\/app","library\/other"/],
     [`/v2/library/app/referrers/${digest}`, 200, /"manifests":\[\]/],
@@ -25,6 +24,22 @@ t.test("what is not content passes as the registry has it, uncached", async (t) 
       t.equal(registry.count({ path }), round);
     }
   }
+});
+
+t.test("/v2/ passes, and what nobody in particular was answered is repeated for a minute", async (t) => {
+  const clock = new MovableClock();
+  const { registry, client } = await stage(t, { clock });
+  const ask = async (headers: Record<string, string> = {}) => {
+    const answer = await client.request("/v2/", { headers });
+    t.match(answer, { status: 200 });
+    t.match(answer.body.toString(), /^\{\}$/);
+    return [answer.headers[cacheStatus], registry.count({ path: "/v2/" })];
+  };
+  t.same(await ask(), ["BYPASS", 1]);
+  t.same(await ask(), ["HIT", 1]);
+  t.same(await ask({ authorization: "Basic YTpi" }), ["BYPASS", 2], "a credential is the registry's to judge");
+  clock.time += 60_000;
+  t.same(await ask(), ["BYPASS", 3]);
 });
 
 t.test("a request in the body of another one stays there", async (t) => {

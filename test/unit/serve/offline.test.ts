@@ -41,7 +41,7 @@ interface Given {
 async function stage(t: Test, intercepted = ["auth.test", "reg.test"]) {
   const kept = new Map<string, Shape>();
   const shapes: Shapes = { get: async (key) => kept.get(key), put: async (key, shape) => void kept.set(key, shape) };
-  const clock = { now: () => 1_700_000_000_000 };
+  const clock = { time: 1_700_000_000_000, now: () => clock.time };
   const own = createOwnTokens(Buffer.alloc(32, 7));
   const anonymous = createAnonymousTokens(clock);
   const seen: UpstreamRequest[] = [];
@@ -87,6 +87,7 @@ async function stage(t: Test, intercepted = ["auth.test", "reg.test"]) {
   };
   return {
     get,
+    clock,
     down,
     offline,
     kept,
@@ -126,9 +127,10 @@ t.test("with upstream and DNS gone, /v2/ and the token service answer as they di
 });
 
 t.test("an answer of 429 or 5xx is an outage as well; any other is passed on", async (t) => {
-  const { get, answers, own } = await stage(t);
+  const { get, answers, own, clock } = await stage(t);
   answers(hub);
   await get(registry, "/v2/");
+  clock.time += 60_000;
   for (const status of [429, 500, 503]) {
     answers(() => ({ status, body: "no" }));
     t.match(await get(registry, "/v2/"), { status: 401 }, `${status}`);
@@ -140,6 +142,31 @@ t.test("an answer of 429 or 5xx is an outage as well; any other is passed on", a
   t.match(await get(service, `/token?${scope}`), { status: 403, body: "blocked" });
   answers(() => ({ status: 503 }));
   t.match(await get(registry, "/v2/"), { status: 401 }, "and is not the shape from then on");
+});
+
+t.test("what nobody's /v2/ was answered is repeated for a minute without asking", async (t) => {
+  const { get, answers, clock, seen } = await stage(t);
+  answers(hub);
+  await get(registry, "/v2/");
+  answers(() => ({ status: 200, body: "open now" }));
+  clock.time += 59_999;
+  t.match(await get(registry, "/v2/"), { status: 401, headers: { "www-authenticate": challenge } });
+  t.equal(seen.length, 1);
+  t.match(await get(registry, "/v2/", { headers: { authorization: "Basic YTpi" } }), { body: "open now" });
+  t.equal(seen.length, 2, "a credential is for the registry to judge");
+  clock.time += 1;
+  t.match(await get(registry, "/v2/"), { status: 200, body: "open now" });
+  answers(hub);
+  clock.time -= 1;
+  t.equal((await get(registry, "/v2/")).status, 401, "a clock that was set back makes nothing fresh");
+});
+
+t.test("nor is a challenge whose token service does not come through here repeated unasked", async (t) => {
+  const { get, answers, seen } = await stage(t, ["reg.test"]);
+  answers(hub);
+  await get(registry, "/v2/");
+  await get(registry, "/v2/");
+  t.equal(seen.length, 2);
 });
 
 t.test("nothing is made up", async (t) => {
