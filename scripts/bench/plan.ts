@@ -24,7 +24,7 @@ export const full: Plan = {
   rounds: 5,
   roundsEnd: 4_500,
   warmUpLimit: 20,
-  disk: 45 * GiB,
+  disk: 55 * GiB,
   jobLimit: 4 * minute,
   runLimit: 100 * minute,
 };

@@ -9,7 +9,7 @@ const caches: readonly ContenderName[] = ["direct", "entrepot", "entrepot-2", "n
 const noRsa = { "nginx-rsa": "the leaf's key counts in handshakes alone" };
 
 const amounts = {
-  full: { cold: 192 * MiB, paced: 128 * MiB, herd: 192 * MiB, bigHerd: 64 * MiB, slow: 192 * MiB },
+  full: { cold: 192 * MiB, paced: 128 * MiB, herd: 384 * MiB, bigHerd: 64 * MiB, slow: 192 * MiB },
   quick: { cold: 96 * MiB, paced: 48 * MiB, herd: 64 * MiB, bigHerd: 16 * MiB, slow: 96 * MiB },
 } as const;
 
