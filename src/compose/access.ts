@@ -57,8 +57,7 @@ export function createAccess(config: Config, needs: AccessNeeds): AccessParts {
   const fetch: Fetch = async (request) => {
     const response = await outward(request);
     // Clients such as containerd learn a challenge from the content that they ask for, and never ask for /v2/.
-    if (response.status === 401 && request.authorization === undefined)
-      void offline.noteChallenge(request.origin, response);
+    if (response.status === 401 && request.authorization === undefined) void offline.noteChallenge(request, response);
     return response;
   };
   const intercepts: ConstructorParameters<typeof Offline>[0]["intercepts"] = ({ scheme, host, port }) =>

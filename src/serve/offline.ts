@@ -1,5 +1,4 @@
 import { pipeline } from "node:stream";
-import { LRUCache } from "lru-cache";
 import { type AnonymousTokens, isAnonymousAsk, sniffAnswer } from "../auth/anonymous.ts";
 import type { OwnTokens } from "../auth/own-token.ts";
 import { formatChallenge, parseChallenges } from "../core/challenge.ts";
@@ -10,14 +9,14 @@ import { type Origin, originOfUrl } from "../core/origin.ts";
 import type { RegistryRequest } from "../core/request.ts";
 import type { CacheStatus } from "../observe/trace.ts";
 import { systemAlarm, withPatience } from "../upstream/patience.ts";
-import type { Fetch, UpstreamResponse } from "../upstream/types.ts";
+import type { Fetch, UpstreamRequest, UpstreamResponse } from "../upstream/types.ts";
 import { askAsIs, noteUpstream } from "./ask.ts";
 import { cacheHeaders } from "./content-headers.ts";
 import type { Exchange } from "./exchange.ts";
 import { identityOf } from "./identity.ts";
 import { isOutage } from "./outage.ts";
 import { requestBody, sendResponse } from "./pass.ts";
-import type { Shape, Shapes } from "./shapes.ts";
+import { isSame, type Shape, type Shapes } from "./shapes.ts";
 import { isViewed, viewedBody } from "./view.ts";
 import { sendBytes, sendError } from "./write.ts";
 
@@ -33,8 +32,11 @@ export interface OfflineParts {
 
 /** How long the upstream is waited for where there is something to answer without it, milliseconds. */
 const patience = 5000;
-/** How long what a registry answers to nobody's `/v2/` is repeated without asking it: clients begin every pull with that. Milliseconds. */
-const pingFor = 60_000;
+/**
+ * How long what a registry answers to nobody's `/v2/` is repeated without asking it: clients begin every pull with that. Where to get a token
+ * changes once in years, and a registry that challenges differently meanwhile is asked again. Milliseconds.
+ */
+const pingFor = 3_600_000;
 /** What clients are told of a token of ours, seconds: soon they are to have a real one. */
 const ownLife = 300;
 /** Where a registry stands in for a token service that does not come through us; one of the paths that are known as token endpoints. */
@@ -49,8 +51,6 @@ const fetchByGet = "The token service cannot be reached, and only a GET can be a
  */
 export class Offline {
   readonly #parts: OfflineParts;
-  /** When origins answered nobody's `/v2/` last. */
-  readonly #pinged = new LRUCache<string, number>({ max: 1000 });
 
   constructor(parts: OfflineParts) {
     this.#parts = parts;
@@ -68,14 +68,21 @@ export class Offline {
   }
 
   /** The challenge of a registry that was asked for content: some clients never ask for `/v2/`, and the next one may. */
-  async noteChallenge(origin: Origin, response: Pick<UpstreamResponse, "status" | "headers" | "from">): Promise<void> {
+  async noteChallenge(
+    { origin, path: asked }: Pick<UpstreamRequest, "origin" | "path">,
+    response: Pick<UpstreamResponse, "status" | "headers" | "from">,
+  ): Promise<void> {
     if (response.status !== 401 || response.from.name !== origin.name) return;
     const shape = shapeOf(response);
     for (const { service, path } of servicesOf(shape)) {
       this.#parts.anonymous.trust(origin, service);
       await this.#parts.shapes.put(tokenKey(service, path), { status: 200 });
     }
-    if ((await this.#parts.shapes.get(pingKey(origin))) === undefined) await this.#notePing(origin, shape);
+    const ping = await this.#parts.shapes.get(pingKey(origin));
+    if (ping === undefined) await this.#notePing(origin, shape);
+    // It may have changed since, so the next client's `/v2/` is asked; one that was asked just now is noted where it is served.
+    else if (asked !== "/v2/" && !isSame(ping, shape))
+      await this.#parts.shapes.put(pingKey(origin), { ...ping, at: undefined });
   }
 
   async #ping(exchange: Exchange, origin: Origin, request: RegistryRequest): Promise<void> {
@@ -86,15 +93,14 @@ export class Offline {
     const kept = text === undefined || isOwn ? await shapes.get(pingKey(origin)) : undefined;
     // Clients of a front are promised its registry's own answer, fields that are not kept included.
     const repeats = text === undefined && exchange.view === undefined;
-    if (repeats && kept !== undefined && this.#isFresh(origin, kept)) {
+    if (repeats && kept !== undefined && this.#isFresh(kept)) {
       this.#sendShape(exchange, origin, kept, "HIT");
       return;
     }
     const response = await this.#ask(exchange, origin, request, isOwn || kept !== undefined, patience);
     if (response !== undefined) {
       if (text === undefined && (response.status === 200 || response.status === 401)) {
-        this.#pinged.set(origin.name, this.#parts.clock.now());
-        void this.#notePing(origin, shapeOf(response));
+        void this.#notePing(origin, { ...shapeOf(response), at: this.#parts.clock.now() });
       }
       await sendResponse(exchange, response, cacheHeaders(exchange, "BYPASS", "unknown"));
       return;
@@ -103,8 +109,8 @@ export class Offline {
   }
 
   /** A clock that was set back makes nothing fresh; a realm that clients would reach without us may be gone, and is asked about. */
-  #isFresh(origin: Origin, { challenge }: Shape): boolean {
-    const age = this.#parts.clock.now() - (this.#pinged.get(origin.name) ?? Number.NEGATIVE_INFINITY);
+  #isFresh({ challenge, at = Number.NEGATIVE_INFINITY }: Shape): boolean {
+    const age = this.#parts.clock.now() - at;
     const reachable = servicesOf({ status: 401, challenge }).every(({ service }) => this.#parts.intercepts(service));
     return age >= 0 && age < pingFor && reachable;
   }

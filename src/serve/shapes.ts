@@ -9,6 +9,8 @@ export interface Shape {
   readonly status: number;
   /** WWW-Authenticate, of the schemes that clients of registries know. */
   readonly challenge?: string | undefined;
+  /** When, milliseconds since the epoch, where it may be repeated without asking. */
+  readonly at?: number | undefined;
 }
 
 /** A port: what one process learns, the others of the instance know, and the next start as well. */
@@ -19,7 +21,10 @@ export interface Shapes {
 }
 
 const most = 1000;
-const fileShape = z.record(z.string(), z.object({ status: z.number(), challenge: z.string().optional() }));
+const fileShape = z.record(
+  z.string(),
+  z.object({ status: z.number(), challenge: z.string().optional(), at: z.number().optional() }),
+);
 
 /**
  * Shapes in one small file. A file that cannot be read, or is none, counts as empty. `onTrouble` is told of a write that failed; the next
@@ -59,11 +64,16 @@ export function openShapes(path: string, onTrouble: (error: unknown) => void): S
       await loaded;
       const before = kept.get(key);
       kept.set(key, shape);
-      if (before?.status === shape.status && before.challenge === shape.challenge) return;
+      if (before !== undefined && isSame(before, shape) && before.at === shape.at) return;
       changed = true;
       await (writing ??= write());
     },
   };
+}
+
+/** Whether an endpoint answers as it did. */
+export function isSame(one: Shape, other: Shape): boolean {
+  return one.status === other.status && one.challenge === other.challenge;
 }
 
 async function load(path: string): Promise<[string, Shape][]> {

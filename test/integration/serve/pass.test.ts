@@ -26,7 +26,7 @@ t.test("what is not content passes as the registry has it, uncached", async (t) 
   }
 });
 
-t.test("/v2/ passes, and what nobody in particular was answered is repeated for a minute", async (t) => {
+t.test("/v2/ passes, and what nobody in particular was answered is repeated for an hour", async (t) => {
   const clock = new MovableClock();
   const { registry, client } = await stage(t, { clock });
   const ask = async (headers: Record<string, string> = {}) => {
@@ -38,7 +38,7 @@ t.test("/v2/ passes, and what nobody in particular was answered is repeated for 
   t.same(await ask(), ["BYPASS", 1]);
   t.same(await ask(), ["HIT", 1]);
   t.same(await ask({ authorization: "Basic YTpi" }), ["BYPASS", 2], "a credential is the registry's to judge");
-  clock.time += 60_000;
+  clock.time += 3_600_000;
   t.same(await ask(), ["BYPASS", 3]);
 });
 

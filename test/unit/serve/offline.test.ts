@@ -130,7 +130,7 @@ t.test("an answer of 429 or 5xx is an outage as well; any other is passed on", a
   const { get, answers, own, clock } = await stage(t);
   answers(hub);
   await get(registry, "/v2/");
-  clock.time += 60_000;
+  clock.time += 3_600_000;
   for (const status of [429, 500, 503]) {
     answers(() => ({ status, body: "no" }));
     t.match(await get(registry, "/v2/"), { status: 401 }, `${status}`);
@@ -144,12 +144,12 @@ t.test("an answer of 429 or 5xx is an outage as well; any other is passed on", a
   t.match(await get(registry, "/v2/"), { status: 401 }, "and is not the shape from then on");
 });
 
-t.test("what nobody's /v2/ was answered is repeated for a minute without asking", async (t) => {
+t.test("what nobody's /v2/ was answered is repeated for an hour without asking", async (t) => {
   const { get, answers, clock, seen } = await stage(t);
   answers(hub);
   await get(registry, "/v2/");
   answers(() => ({ status: 200, body: "open now" }));
-  clock.time += 59_999;
+  clock.time += 3_599_999;
   t.match(await get(registry, "/v2/"), { status: 401, headers: { "www-authenticate": challenge } });
   t.equal(seen.length, 1);
   t.match(await get(registry, "/v2/", { headers: { authorization: "Basic YTpi" } }), { body: "open now" });
@@ -159,6 +159,28 @@ t.test("what nobody's /v2/ was answered is repeated for a minute without asking"
   answers(hub);
   clock.time -= 1;
   t.equal((await get(registry, "/v2/")).status, 401, "a clock that was set back makes nothing fresh");
+});
+
+t.test("a registry that challenges for content differently than for /v2/ is asked for /v2/ again", async (t) => {
+  const { get, answers, offline, seen } = await stage(t);
+  answers(hub);
+  await get(registry, "/v2/");
+  const content = { origin: registry, path: "/v2/library/app/manifests/1" };
+  const answer = (realm: string) => ({
+    status: 401,
+    headers: {
+      "www-authenticate": `Bearer realm="https://auth.test/${realm}",service="reg",scope="repository:a:pull"`,
+    },
+    from: registry,
+  });
+  await offline.noteChallenge(content, answer("token"));
+  await get(registry, "/v2/");
+  t.equal(seen.length, 1, "the same challenge changes nothing");
+  await offline.noteChallenge(content, answer("moved"));
+  t.equal((await get(registry, "/v2/")).status, 401);
+  t.equal(seen.length, 2);
+  await get(registry, "/v2/");
+  t.equal(seen.length, 2, "and what it said is repeated from then on");
 });
 
 t.test("nor is a challenge whose token service does not come through here repeated unasked", async (t) => {
@@ -205,10 +227,16 @@ t.test("who brings a credential is not made the shape of those who bring none", 
 t.test("a challenge to a request for content will do", async (t) => {
   const { get, offline, down } = await stage(t);
   const headers = { "www-authenticate": `${challenge},scope="repository:a:pull"` };
-  await offline.noteChallenge(registry, { status: 401, headers, from: makeOrigin("https", "other.test") });
+  await offline.noteChallenge(
+    { origin: registry, path: "/v2/library/app/manifests/1" },
+    { status: 401, headers, from: makeOrigin("https", "other.test") },
+  );
   down();
   t.equal((await get(registry, "/v2/")).status, 502, "another host's says nothing");
-  await offline.noteChallenge(registry, { status: 401, headers, from: registry });
+  await offline.noteChallenge(
+    { origin: registry, path: "/v2/library/app/manifests/1" },
+    { status: 401, headers, from: registry },
+  );
   t.match(await get(registry, "/v2/"), { status: 401, headers: { "www-authenticate": challenge } });
 });
 
@@ -266,11 +294,17 @@ t.test("a token that was issued to nobody is known, any other is not", async (t)
   const elsewhere = makeOrigin("https", "elsewhere.test");
   t.equal(anonymous.until("Bearer theirs", elsewhere), undefined);
   const headers = { "www-authenticate": challenge };
-  await offline.noteChallenge(elsewhere, { status: 401, headers, from: elsewhere });
+  await offline.noteChallenge(
+    { origin: elsewhere, path: "/v2/library/app/manifests/1" },
+    { status: 401, headers, from: elsewhere },
+  );
   t.ok(anonymous.until("Bearer theirs", elsewhere), "a registry's own challenge names who says so");
   const third = makeOrigin("https", "third.test");
   kept.set("ping|third.test", { status: 401, challenge });
-  await offline.noteChallenge(third, { status: 401, headers, from: third });
+  await offline.noteChallenge(
+    { origin: third, path: "/v2/library/app/manifests/1" },
+    { status: 401, headers, from: third },
+  );
   t.ok(anonymous.until("Bearer theirs", third), "also where its shape was known from before");
 });
 

@@ -19,6 +19,13 @@ t.test("a shape survives a restart", async (t) => {
   t.equal(statSync(path).mode & 0o077, 0);
 });
 
+t.test("so does when it was learned", async (t) => {
+  const path = join(t.testdir(), "shapes.json");
+  await openShapes(path, silent).put("ping|reg.test", { ...shape, at: 1 });
+  await openShapes(path, silent).put("ping|reg.test", { ...shape, at: 2 });
+  t.same(await openShapes(path, silent).get("ping|reg.test"), { ...shape, at: 2 });
+});
+
 t.test("what does not change is not written", async (t) => {
   const path = join(t.testdir(), "shapes.json");
   const shapes = openShapes(path, silent);
