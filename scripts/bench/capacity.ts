@@ -9,8 +9,8 @@ const machines = [2, 16];
 /** Of a machine's CPU: the network's interrupts and the rest of the machine need some, too. */
 const share = 0.7;
 
-/** What a machine can be expected to serve, from what a core was measured to serve. */
-export function capacity({ cases, samples }: Findings): string[] {
+/** What a machine can be expected to serve, from what a core was measured to serve, in Markdown; empty where that was not measured. */
+export function capacity({ cases, samples }: Pick<Findings, "cases" | "samples">): string[] {
   const median = (each: Case | undefined, figure: string): number | undefined =>
     each &&
     summariseFigures(each, samples)
@@ -29,8 +29,6 @@ export function capacity({ cases, samples }: Findings): string[] {
     return `| ${cores} | ${short(bytes)} | ${enough === undefined ? "-" : `${enough} Gbit/s`} | ${hits} |`;
   });
   return [
-    "## What a machine serves",
-    "",
     `With 64 clients a GiB from the cache took ${short(perGiB)} CPU seconds, a small hit ${short(perHit)} CPU-µs. With ${share * 100} % of a machine's CPU`,
     `(the rest for the network's interrupts and everything else), so \`cores x ${share} / ${short(perGiB)}\` GiB/s and \`cores x ${share} / ${short(perHit)} µs\` hits:`,
     "",

@@ -14,11 +14,12 @@ const names: Readonly<Record<Point["series"], string>> = {
 /** What a thing more costs, in Markdown. */
 export function growthReport(findings: Findings): string {
   const { cases } = findings;
+  const machines = capacity(findings);
   const series = Object.keys(names) as Point["series"][];
   return [
     ...heading("What it costs as it grows", findings),
     ...series.flatMap((each) => table(each, cases, findings)),
-    ...capacity(findings),
+    ...(machines.length === 0 ? [] : ["## What a machine serves", "", ...machines]),
     ...problems(findings),
   ].join("\n");
 }

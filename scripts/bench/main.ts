@@ -12,7 +12,7 @@ import { growthPlot } from "./plot/growth.ts";
 import { ratioPlot } from "./plot/ratios.ts";
 import { killAll } from "./processes.ts";
 import { withMarkedPart } from "../marked-part.ts";
-import { benchMarkers, readmePart } from "./readme.ts";
+import { benchMarkers, growthMarkers, growthPart, readmePart } from "./readme.ts";
 import { type Findings, report } from "./report.ts";
 import { run } from "./run.ts";
 
@@ -77,12 +77,11 @@ function publish({ growth, out, whole }: Order, findings: Omit<Findings, "plot">
   process.stdout.write(text);
   writeFileSync(file, text);
   writeFileSync(path.join(path.dirname(file), plotName), plot);
-  if (whole && !growth) renewReadme(findings, path.join(path.dirname(out), plotName));
-}
-
-function renewReadme(findings: Omit<Findings, "plot">, plot: string): void {
+  if (!whole) return;
   const readme = path.join(repository, "README.md");
-  writeFileSync(readme, withMarkedPart(readFileSync(readme, "utf8"), benchMarkers, readmePart(findings, plot)));
+  const [markers, part] = growth ? ([growthMarkers, growthPart] as const) : ([benchMarkers, readmePart] as const);
+  const made = part(findings, path.join(path.dirname(out), plotName));
+  writeFileSync(readme, withMarkedPart(readFileSync(readme, "utf8"), markers, made));
 }
 
 function installed(command: string): boolean {

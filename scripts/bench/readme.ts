@@ -1,4 +1,5 @@
 import { titles } from "./contenders/contender.ts";
+import { capacity } from "./capacity.ts";
 import { type Findings, label, short, tableLine, word } from "./report.ts";
 import { summariseFigures } from "./rows.ts";
 import { verdicts } from "./verdict.ts";
@@ -7,6 +8,12 @@ import { verdicts } from "./verdict.ts";
 export const benchMarkers = {
   begin: "<!-- bench: made by npm run bench -->",
   end: "<!-- end of bench -->",
+} as const;
+
+/** Likewise of `--growth`. */
+export const growthMarkers = {
+  begin: "<!-- growth: made by npm run bench -- --growth -->",
+  end: "<!-- end of growth -->",
 } as const;
 
 /** Every expectation and what was found, with the plot. `plot`: its path from the README. */
@@ -33,4 +40,9 @@ export function readmePart({ cases, samples, machine, versions }: Omit<Findings,
     ...rows,
     "",
   ].join("\n");
+}
+
+/** What a machine serves, and how the costs grow. `plot`: its path from the README. */
+export function growthPart(findings: Omit<Findings, "plot">, plot: string): string {
+  return [...capacity(findings), `![CPU and memory as clients, blobs and their sizes grow](${plot})`, ""].join("\n");
 }

@@ -2,8 +2,10 @@ import { readFileSync } from "node:fs";
 import t from "tap";
 import { createCases } from "../../../../scripts/bench/cases/all.ts";
 import { describeMachine } from "../../../../scripts/bench/machine.ts";
+import { growthCases } from "../../../../scripts/bench/cases/growth.ts";
+import { growthReport } from "../../../../scripts/bench/growth-report.ts";
 import { full } from "../../../../scripts/bench/plan.ts";
-import { benchMarkers, readmePart } from "../../../../scripts/bench/readme.ts";
+import { benchMarkers, growthMarkers, growthPart, readmePart } from "../../../../scripts/bench/readme.ts";
 import { report } from "../../../../scripts/bench/report.ts";
 import { withMarkedPart } from "../../../../scripts/marked-part.ts";
 import { sample } from "./sample.ts";
@@ -28,6 +30,7 @@ const findings = {
 t.test("README.md has a place for what a full run finds", (t) => {
   const readme = readFileSync(new URL("../../../../README.md", import.meta.url), "utf8");
   t.match(withMarkedPart(readme, benchMarkers, "found this"), "found this");
+  t.match(withMarkedPart(readme, growthMarkers, "found that"), "found that");
   t.end();
 });
 
@@ -35,6 +38,28 @@ t.test("what is expected stands in the README with what was found", (t) => {
   const part = readmePart(findings, "bench/results.svg");
   t.match(part, "](bench/results.svg)");
   t.match(part, "| `tunnel` | CPU (CPU-s/GiB) | Entrepot / nginx | 1.25 | at most 1.2 | **missed** |");
+  t.end();
+});
+
+t.test("what a machine serves is reckoned from what a GiB and a hit took", (t) => {
+  const grown = {
+    ...findings,
+    cases: growthCases(full),
+    samples: [
+      sample("clients 64", "entrepot", 1, {
+        seconds: 2,
+        bytes: 2 * 1024 ** 3,
+        cpuSeconds: 1,
+        peakRss: 200 * 1024 ** 2,
+      }),
+      sample("count 10000", "entrepot", 1, { seconds: 2, requests: 10_000, cpuSeconds: 1 }),
+    ],
+  };
+  const part = growthPart(grown, "bench/growth.svg");
+  t.match(part, "](bench/growth.svg)");
+  t.match(part, "| 2 | 2.80 | 25 Gbit/s | 14000 |", "2 cores x 0.7 / 0.5 s, and / 100 µs");
+  t.match(part, "| 16 | 22.4 | 25 Gbit/s | 112000 |");
+  t.match(growthReport({ ...grown, plot: undefined }), "## What a machine serves");
   t.end();
 });
 
