@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import { EntrepotError } from "../core/errors.ts";
 import { type Origin, originOfUrl } from "../core/origin.ts";
+import { readShort } from "../core/short-body.ts";
 import type { Credential } from "./credentials.ts";
 
 /** One request to a token service and what it said. Distribution's token specification, and its OAuth2 variant. */
@@ -114,19 +115,14 @@ function post(send: SendBare, origin: Origin, request: TokenRequest, credential:
   });
 }
 
-function read(body: Readable, host: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const pieces: Buffer[] = [];
-    let length = 0;
-    body.on("data", (piece: Buffer) => {
-      pieces.push(piece);
-      length += piece.length;
-      if (length > longestAnswer) body.destroy(notToken(host));
-    });
-    body.once("error", reject);
-    body.once("end", () => resolve(Buffer.concat(pieces).toString("utf8")));
-    body.once("close", () => reject(notToken(host)));
-  });
+async function read(body: Readable, host: string): Promise<string> {
+  const refuse = (): Error => notToken(host);
+  try {
+    return (await readShort(body, { limit: longestAnswer, tooLong: refuse, cut: refuse })).toString("utf8");
+  } catch (error) {
+    body.destroy();
+    throw error;
+  }
 }
 
 /** The answer itself is not repeated in an error: it may hold the token. */

@@ -1,4 +1,5 @@
 import { EntrepotError } from "../core/errors.ts";
+import { readShort } from "../core/short-body.ts";
 import type { Exchange } from "../serve/exchange.ts";
 import { requestBody } from "../serve/pass.ts";
 
@@ -9,20 +10,11 @@ const longestForm = 64 * 1024;
 export function readForm(exchange: Exchange): Promise<Buffer> {
   const body = requestBody(exchange);
   if (body === undefined) return Promise.resolve(Buffer.alloc(0));
-  return new Promise((resolve, reject) => {
-    const pieces: Buffer[] = [];
-    let length = 0;
-    body.on("data", (piece: Buffer) => {
-      pieces.push(piece);
-      length += piece.length;
-      if (length <= longestForm) return;
-      body.pause();
-      reject(new EntrepotError("BAD_REQUEST", `What is sent here has ${longestForm} bytes at most.`, { status: 413 }));
-    });
-    body.once("end", () => resolve(Buffer.concat(pieces)));
-    body.once("error", reject);
-    body.once("close", () => reject(new EntrepotError("CANCELLED", "The client went away.")));
-    body.resume();
+  return readShort(body, {
+    limit: longestForm,
+    tooLong: () =>
+      new EntrepotError("BAD_REQUEST", `What is sent here has ${longestForm} bytes at most.`, { status: 413 }),
+    cut: () => new EntrepotError("CANCELLED", "The client went away."),
   });
 }
 

@@ -14,21 +14,11 @@ import { type Proxy, startProxy } from "./daemons/proxy.ts";
 import { makeImage } from "./images/image.ts";
 import { makeAuthority } from "./machine/authority.ts";
 import { openPlace, type Place } from "./machine/place.ts";
-import { skipWithout } from "./machine/programs.ts";
+import { engines, skipWithout } from "./machine/programs.ts";
 import { setGuarded } from "./stage.ts";
 
 t.setTimeout(600_000);
-const skip = skipWithout(
-  "dockerd",
-  "docker",
-  "containerd",
-  "ctr",
-  "runc",
-  "skopeo",
-  "docker-registry",
-  "htpasswd",
-  "openssl",
-);
+const skip = skipWithout(...engines);
 
 const alice = { user: "alice", password: "hers:with:colons" };
 const pair = `${alice.user}:${alice.password}`;

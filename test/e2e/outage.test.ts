@@ -8,21 +8,11 @@ import { startUpstream } from "./daemons/docker-registry.ts";
 import { startDockerd } from "./daemons/dockerd.ts";
 import { type Proxy, startProxy } from "./daemons/proxy.ts";
 import { makeImage } from "./images/image.ts";
-import { skipWithout } from "./machine/programs.ts";
+import { engines, skipWithout } from "./machine/programs.ts";
 import { login, privateHost, setGuarded } from "./stage.ts";
 
 t.setTimeout(240_000);
-const skip = skipWithout(
-  "dockerd",
-  "docker",
-  "containerd",
-  "ctr",
-  "runc",
-  "skopeo",
-  "docker-registry",
-  "htpasswd",
-  "openssl",
-);
+const skip = skipWithout(...engines);
 
 interface Case {
   readonly registry: string;

@@ -2,6 +2,19 @@ import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { ownEnvironment } from "./environment.ts";
 
+/** What it takes to pull a private image with each engine. */
+export const engines = [
+  "dockerd",
+  "docker",
+  "containerd",
+  "ctr",
+  "runc",
+  "skopeo",
+  "docker-registry",
+  "htpasswd",
+  "openssl",
+] as const;
+
 /**
  * The option `skip` of a test that needs these programs: false where all are here, else the reason.
  * With CI=true a missing one is an error, so that a whole topic cannot go missing without anybody noticing.
