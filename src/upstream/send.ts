@@ -5,6 +5,7 @@ import type { Dialer } from "./dialer.ts";
 import { bodyFailure, cancelled, codeOf, exchangeFailure, timeout } from "./failures.ts";
 import { type Hop, type HopAnswer, type SendTimeouts, addressOf, fieldsOf, stale } from "./hop.ts";
 import { type IdleWatch, watchIdle } from "./idle.ts";
+import { readBeforeReset } from "./early-answer.ts";
 import type { PooledRequest } from "./pool.ts";
 import { pourOnce } from "./pour.ts";
 import { maxHeaderSize } from "./response-reader.ts";
@@ -66,6 +67,8 @@ function transmit(
     signal.addEventListener("abort", aborted, { once: true });
     request.once("socket", (socket: Socket) => {
       taken = socket.bytesRead;
+      // Such a connection is for this request alone.
+      if (body !== undefined) readBeforeReset(socket);
       watch = watchIdle(socket, timeouts.sendMs, held, expired);
       if (request.writableFinished) watch.limit(timeouts.readMs);
     });
