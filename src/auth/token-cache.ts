@@ -69,13 +69,15 @@ export function createTokenCache(options: TokenCacheOptions): TokenCache {
         failures.set(key, { until: clock.now() + refusedMs, error: errorFacts(error) });
         throw error;
       })
-      .then((issued) => {
+      .then(async (issued) => {
         if (issued === undefined) {
           failures.set(key, { until: clock.now() + refusedMs, error: undefined });
           return undefined;
         }
         const token = keep(issued, clock.now());
         kept.set(key, token);
+        // The requester's next request, with any process of the instance, is to find it.
+        await kept.settled();
         return token;
       })
       .finally(() => flights.delete(key));

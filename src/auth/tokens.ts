@@ -1,9 +1,8 @@
-import { LRUCache } from "lru-cache";
 import { type Challenge, parseChallenges } from "../core/challenge.ts";
 import type { Clock } from "../core/clock.ts";
 import { EntrepotError } from "../core/errors.ts";
 import { type Origin, originOfUrl } from "../core/origin.ts";
-import type { Share } from "../core/shared-map.ts";
+import { ownMaps, type Share } from "../core/shared-map.ts";
 import type { Log } from "../observe/log.ts";
 import type { Credential, Credentials } from "./credentials.ts";
 import { type SendBare, type TokenRequest, exchange } from "./exchange.ts";
@@ -61,18 +60,24 @@ export interface TokenAuthorizer {
 
 type Service = Pick<TokenRequest, "realm" | "service">;
 
+/** A service as plain data. */
+interface Challenged {
+  readonly realm: string;
+  readonly service: string | undefined;
+}
+
 /** Answers for the configured credentials: Basic, and tokens in exchange for them. */
 export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
-  const { credentials, log } = options;
+  const { credentials, log, share = ownMaps } = options;
   const max = options.maxEntries ?? 1000;
   // What an origin's last challenge said, so that the next request gets its token without a 401 first.
-  const services = new LRUCache<string, Service>({ max });
-  const scopes = new LRUCache<string, string>({ max });
+  const services = share<Challenged>("challenges", max);
+  const scopes = share<string>("challenge-scopes", max);
   const cache = createTokenCache({
     exchange: (request, signal) => exchange(options.send, request, signal),
     clock: options.clock,
     name: "credential",
-    share: options.share,
+    share,
     maxEntries: max,
     refusedMs: options.refusedMs ?? 5000,
     timeoutMs: options.timeoutMs ?? 60_000,
@@ -96,8 +101,9 @@ export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
       if (own === undefined && !anonymously) return undefined;
       // The registry's own answer to the password, or to nothing, decides where there is no token.
       const otherwise = own && { authorization: own.basic, injected: true };
-      const service = services.get(origin.name);
-      if (service === undefined) return otherwise;
+      const known = services.get(origin.name);
+      if (known === undefined) return otherwise;
+      const service: Service = { realm: new URL(known.realm), service: known.service };
       const asked = scopes.get(scopeKey(origin, scope)) ?? scope;
       // A token for no scope opens nothing.
       if (own === undefined && asked === undefined) return undefined;
@@ -130,7 +136,7 @@ export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
       const asked = bearer.parameters["scope"] ?? scope;
       const request: TokenRequest = { ...service, scope: asked, credential };
       if (own === undefined || !anonymous) {
-        services.set(origin.name, service);
+        services.set(origin.name, { realm: service.realm.href, service: service.service });
         if (asked !== undefined && asked !== scope) scopes.set(scopeKey(origin, scope), asked);
       }
       if (refused?.startsWith("Bearer ") === true && !cache.reject(request, refused.slice(7))) return undefined;

@@ -16,7 +16,7 @@ import { BufferPool } from "./pool.ts";
 import { Proof } from "./proof.ts";
 import { SerialByKey } from "./serial.ts";
 import { closeFile, createFile, DiskSpool, moveInto, openFile, type SpoolHome, statFile, writeAll } from "./spool.ts";
-import { isMark, isUntouched, mark, type Stamp } from "./stamp.ts";
+import { isMark, isUntouched, mark, type Stamp, stampOf } from "./stamp.ts";
 import { newSpoolName, tidySpools } from "./tidy.ts";
 import { errnoOf, Troubles } from "./trouble.ts";
 import type { HotStore, Spool, Stored, StoreListener } from "./types.ts";
@@ -35,8 +35,17 @@ export interface DiskStoreOptions {
   readonly readBuffers?: { readonly size: number; readonly keep: number };
   /** false: what earlier runs left is another process's to clear away. */
   readonly tidy?: boolean;
+  /** What other processes that use the directory have proven; undefined where there are none. */
+  readonly proofs?: SharedProofs;
   /** Files up to so many bytes are proven before their first byte is given; 64 MiB unless given. */
   readonly provenFirst?: number;
+}
+
+/** Large content is compared with its digest once for all processes of an instance. */
+export interface SharedProofs {
+  /** The stamp of its file when it was last found whole. Never rejects. */
+  of(digest: Digest): Promise<Stamp | undefined>;
+  add(digest: Digest, stamp: Stamp): void;
 }
 
 /** Content of at most this many bytes is read once and then kept in memory while it is used. */
@@ -84,6 +93,7 @@ class DiskStore implements DiskStorage {
   /** Of files that are being hashed. */
   readonly #proofs = new Map<Digest, Proof>();
   readonly #provenFirst: number;
+  readonly #shared: SharedProofs | undefined;
 
   constructor(options: DiskStoreOptions, troubles: Troubles) {
     this.#directory = options.directory;
@@ -92,6 +102,7 @@ class DiskStore implements DiskStorage {
     this.#pool = new BufferPool(options.readBuffers?.size ?? 512 * 1024, options.readBuffers?.keep ?? 32);
     this.#troubles = troubles;
     this.#provenFirst = options.provenFirst ?? 64 * 1024 * 1024;
+    this.#shared = options.proofs;
   }
 
   watch(listener: StoreListener): void {
@@ -167,10 +178,10 @@ class DiskStore implements DiskStorage {
     return new MemoryBody(bytes);
   }
 
-  /** What was not compared with its digest by this process, or was changed since, is proven first, or while it is read for the first time. */
+  /** What was not compared with its digest by this instance, or was changed since, is proven first, or while it is read for the first time. */
   async #fileBody(digest: Digest, file: OpenFile, stamp: Stamp): Promise<Body | undefined> {
     const parts = { file, stamp, size: stamp.size, pool: this.#pool, damaged: () => this.#drop(digest) };
-    if (isUntouched(this.#hot.known(digest)?.proven, stamp)) {
+    if (isUntouched(this.#hot.known(digest)?.proven, stamp) || (await this.#provenElsewhere(digest, stamp))) {
       this.#use(digest, stamp.size);
       return new FileBody(parts);
     }
@@ -184,6 +195,14 @@ class DiskStore implements DiskStorage {
       body.close();
       return undefined;
     }
+  }
+
+  async #provenElsewhere(digest: Digest, stamp: Stamp): Promise<boolean> {
+    const proven = await this.#shared?.of(digest);
+    if (!isUntouched(proven, stamp)) return false;
+    const known = this.#hot.known(digest);
+    if (known !== undefined) known.proven = proven;
+    return true;
   }
 
   /** One for all who read the file meanwhile. */
@@ -202,6 +221,7 @@ class DiskStore implements DiskStorage {
     const known = this.#hot.known(digest);
     if (known?.size !== stamp.size) return;
     known.proven = stamp;
+    this.#shared?.add(digest, stampOf(stamp));
     // From now on its time is ours, so that another change will show.
     if (!isMark(stamp)) known.marked = Number.NEGATIVE_INFINITY;
     this.#use(digest, stamp.size);
@@ -295,6 +315,7 @@ class DiskStore implements DiskStorage {
       const now = this.#clock.now();
       const proven = await stat(contentPath(this.#directory, digest)).catch(() => undefined);
       this.#hot.learn(digest, { size, used: now, marked: now, ...(proven?.size === size && { proven }) });
+      if (proven?.size === size && size > hotContent) this.#shared?.add(digest, stampOf(proven));
       for (const listener of this.#listeners) listener.used(digest, size, now);
     });
   }

@@ -9,6 +9,11 @@ export interface Stamp {
   readonly mtimeMs: number;
 }
 
+/** As plain data, which can be sent to another process. */
+export function stampOf({ dev, ino, size, mtimeMs }: Stamp): Stamp {
+  return { dev, ino, size, mtimeMs };
+}
+
 /**
  * Dates a file with its last use, milliseconds since the epoch. In whole seconds: a change by anybody else gives it a fraction (where the
  * file system has any), so that ours, and those of other workers, are told from it.

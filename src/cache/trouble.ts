@@ -17,27 +17,36 @@ const advice: Readonly<Record<string, string>> = {
   ENFILE: "Too many open files on this machine: raise fs.file-max.",
 };
 
+/** Where troubles of this process are told instead, so that an instance has one line for all of its processes. */
+export type TellTrouble = (action: string, code: string | undefined) => void;
+
 /** Tells the operator of what goes wrong with the cache's disk, without a line for each request. One for all that use a directory. */
 export class Troubles {
-  readonly #log: Log;
   readonly #clock: Clock;
+  readonly #tell: TellTrouble;
   readonly #said = new Map<string, number>();
 
-  constructor(log: Log, clock: Clock) {
-    this.#log = log;
+  constructor(log: Log, clock: Clock, tell?: TellTrouble) {
     this.#clock = clock;
+    this.#tell =
+      tell ?? ((action, code) => log.warn({ event: "cache-trouble", code: code ?? "unknown" }, sentence(action, code)));
   }
 
   /** `action` completes "The cache could not"; together with the error's code it is the kind. */
   report(action: string, error: unknown): void {
-    const code = errnoOf(error) ?? "unknown";
+    this.note(action, errnoOf(error));
+  }
+
+  /** Likewise, of another process: `code` is its error's. */
+  note(action: string, errno: string | undefined): void {
+    const code = errno ?? "unknown";
     // A disk that is full or read-only is one trouble, whatever was to be done.
     const kind = code in advice ? code : `${action} ${code}`;
     const now = this.#clock.now();
     const last = this.#said.get(kind);
     if (last !== undefined && now - last < quiet) return;
     this.#said.set(kind, now);
-    this.#log.warn({ event: "cache-trouble", code }, sentence(action, error));
+    this.#tell(action, errno);
   }
 
   /** Reports it and gives the error to reject with. */
@@ -48,7 +57,7 @@ export class Troubles {
 }
 
 export function ioError(action: string, error: unknown): EntrepotError {
-  return new EntrepotError("CACHE_IO", sentence(action, error), { cause: error });
+  return new EntrepotError("CACHE_IO", sentence(action, errnoOf(error)), { cause: error });
 }
 
 export function errnoOf(error: unknown): string | undefined {
@@ -56,8 +65,7 @@ export function errnoOf(error: unknown): string | undefined {
 }
 
 /** Not the error's own message: it holds paths, and this one may reach a client. */
-function sentence(action: string, error: unknown): string {
-  const code = errnoOf(error);
+function sentence(action: string, code: string | undefined): string {
   const hint = code === undefined ? undefined : advice[code];
   return `The cache could not ${action}${code === undefined ? "" : ` (${code})`}. ${hint ?? "Look at the cache directory and its disk."}`;
 }

@@ -23,6 +23,7 @@ export interface KeptCache {
   readonly evictor: Evictor;
   readonly collector: Collector;
   readonly scrubber: Scrubber;
+  readonly troubles: Troubles;
   close(): void;
 }
 
@@ -82,5 +83,5 @@ export async function keepCache(
     void scrubber.stop();
     lock.release();
   };
-  return { directory, store, records, room, evictor, collector, scrubber, close };
+  return { directory, store, records, room, evictor, collector, scrubber, troubles, close };
 }

@@ -54,6 +54,7 @@ export async function openPrimary(config: Config, needs: PrimaryNeeds): Promise<
       records,
       store,
       evictor,
+      troubles: cache.troubles,
       shapes: shapesIn(cache.directory, log),
       clock,
       credentialKey: keys.credential,

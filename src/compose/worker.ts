@@ -1,4 +1,5 @@
 import { openDiskStore } from "../cache/disk.ts";
+import { Troubles } from "../cache/trouble.ts";
 import { WorkerFlights } from "../workers/flights.ts";
 import type { Link } from "../workers/link.ts";
 import type { Welcome } from "../workers/protocol.ts";
@@ -14,7 +15,16 @@ export function joinInstance(link: Link, welcome: Welcome): OpenInstance {
   return async (config, clock, log) => {
     const directory = config.cacheDir;
     const share = Math.max(leastHotBytes, Math.floor(hotBytes / welcome.workers));
-    const store = await openDiskStore({ directory, clock, log, hotBytes: share, tidy: false });
+    const troubles = new Troubles(log, clock, link.troubles);
+    const store = await openDiskStore({
+      directory,
+      clock,
+      log,
+      hotBytes: share,
+      tidy: false,
+      troubles,
+      proofs: link.proofs,
+    });
     store.watch(link.ledger);
     const flights = new WorkerFlights({
       store,

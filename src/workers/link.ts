@@ -1,3 +1,5 @@
+import type { SharedProofs } from "../cache/disk.ts";
+import type { TellTrouble } from "../cache/trouble.ts";
 import type { Room, StoreListener } from "../cache/types.ts";
 import type { Digest } from "../core/digest.ts";
 import { EntrepotError } from "../core/errors.ts";
@@ -47,6 +49,8 @@ export class Link {
   readonly shapes: Shapes;
   readonly board: BoardPort;
   readonly room: Room;
+  readonly troubles: TellTrouble;
+  readonly proofs: SharedProofs;
   /** To watch the store with. */
   readonly ledger: StoreListener;
   flights: WorkerFlights | undefined;
@@ -89,6 +93,11 @@ export class Link {
     this.room = {
       free: (bytes) => channel.ask("free", [bytes]).catch(() => 0),
       keep: () => channel.tell("keepFree"),
+    };
+    this.troubles = (action, code) => channel.tell("trouble", action, code);
+    this.proofs = {
+      of: (digest) => channel.ask("proofOf", [digest]).catch(() => undefined),
+      add: (digest, stamp) => channel.tell("proved", digest, stamp),
     };
     this.ledger = {
       used: (digest, size, at) => this.#used(digest, size, at),

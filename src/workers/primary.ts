@@ -1,5 +1,8 @@
+import { LRUCache } from "lru-cache";
 import type { Evictor } from "../cache/evict.ts";
 import type { DiskRecords } from "../cache/records.ts";
+import type { Stamp } from "../cache/stamp.ts";
+import type { Troubles } from "../cache/trouble.ts";
 import type { CacheRecord, WatchedStore } from "../cache/types.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
@@ -27,6 +30,7 @@ export interface PrimaryParts {
   readonly records: DiskRecords;
   readonly store: WatchedStore;
   readonly evictor: Evictor;
+  readonly troubles: Troubles;
   readonly shapes: Shapes;
   readonly clock: Clock;
   /** Common to all workers: of the hashes that stand for credentials, and of the tokens of our own. */
@@ -52,7 +56,7 @@ export interface Attached {
   gone(): void;
 }
 
-/** Keys whose readers are remembered. */
+/** Keys whose readers, and content whose proofs, are remembered. */
 const mostKeys = 200_000;
 
 /** What must be one for the instance, served to its workers: the board of flights, records, shared facts, claims, the evictor. */
@@ -64,6 +68,8 @@ export class Primary {
   readonly #claims = new Claims<WorkerChannel>();
   readonly #leaders = new LeaderBoard<WorkerChannel>();
   readonly #copies = new Copies();
+  /** Of large content that some worker found whole, or wrote: the stamp of its file then. */
+  readonly #proofs = new LRUCache<Digest, Stamp>({ max: mostKeys });
   readonly #readers = new Readers<WorkerChannel>(mostKeys, (key, workers) => {
     for (const worker of workers) worker.tell("recordForget", key);
   });
@@ -114,7 +120,7 @@ export class Primary {
   }
 
   #methods(number: number, ready: PromiseWithResolvers<readonly Listened[]>, me: () => WorkerChannel): PrimaryMethods {
-    const { board, evictor, shapes, records } = { ...this.#parts, board: this.board };
+    const { board, evictor, shapes, records, troubles } = { ...this.#parts, board: this.board };
     const [claims, leaders] = [this.#claims, this.#leaders];
     return {
       hello: () => {
@@ -147,10 +153,14 @@ export class Primary {
       },
       removed: (digest) => {
         evictor.removed(digest);
+        this.#proofs.delete(digest);
         this.board.removed(digest);
       },
       free: (bytes) => evictor.free(bytes),
       keepFree: () => void evictor.keepFree(),
+      trouble: (action, code) => troubles.note(action, code),
+      proved: (digest, stamp) => void this.#proofs.set(digest, stamp),
+      proofOf: (digest) => this.#proofs.get(digest),
 
       flightCurrent: (digest) => board.current(me(), digest),
       flightJoin: (digest, origin, expected) => board.join(me(), digest, origin, expected),
@@ -204,6 +214,7 @@ export class Primary {
 
   #removed(digest: Digest): void {
     this.board.removed(digest);
+    this.#proofs.delete(digest);
     for (const worker of this.#workers) worker.tell("contentRemoved", digest);
   }
 

@@ -1,3 +1,4 @@
+import type { Stamp } from "../cache/stamp.ts";
 import type { CacheRecord } from "../cache/types.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Shape } from "../serve/shapes.ts";
@@ -7,7 +8,7 @@ import type { DashboardFigures, WorkerFigures } from "./figures.ts";
 import type { Change, Snapshot } from "./replicas.ts";
 
 /** Changed with every change of what follows: a reload may bring a worker of another version of the program. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 /** retire: another worker takes its place, and nobody is to lose a request for it. */
 export type StopHow = "drain" | "now" | "retire";
@@ -64,6 +65,11 @@ export interface PrimaryMethods {
   removed(digest: Digest): void;
   free(bytes: number): Promise<number>;
   keepFree(): void;
+  /** The cache's disk failed: what could not be done, and the error's code. */
+  trouble(action: string, code: string | undefined): void;
+  /** Content was compared with its digest, when its file had this stamp. */
+  proved(digest: Digest, stamp: Stamp): void;
+  proofOf(digest: Digest): Stamp | undefined;
 
   flightCurrent(digest: Digest): FlightInfo | undefined;
   flightJoin(digest: Digest, origin: string, expected: number | undefined): JoinAnswer;

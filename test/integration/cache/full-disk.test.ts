@@ -1,6 +1,6 @@
 import t, { type Test } from "tap";
 import { gate } from "../../fixtures/gate.ts";
-import { type ProxyOptions, type RunningProxy, startProxy } from "../../fixtures/proxy.ts";
+import { inOneProcess, type ProxyOptions, type RunningProxy, startProxy } from "../../fixtures/proxy.ts";
 import type { ProxyClient } from "../../fixtures/proxy-client.ts";
 import { type FixtureRegistry, startRegistry, uniqueBytes } from "../../fixtures/registry.ts";
 import type { Content } from "../../fixtures/synthetic-blob.ts";
@@ -36,6 +36,14 @@ function troubles(proxy: RunningProxy): unknown[] {
   return proxy.logLines.filter(({ event }) => event === "cache-trouble").map(({ code }) => code);
 }
 
+/**
+ * Transfers for so many clients that ask at once. What a process cannot write, no other one can read: each fetches for itself, and so does who asks
+ * after the disk has failed.
+ */
+function most(clients: number): number {
+  return inOneProcess ? 1 : clients;
+}
+
 t.test("on a disk that is full, older blobs make room for a newer one", { skip: cannotMount }, async (t) => {
   const { client, blob, registry, proxy } = await stage(t, 5 * mebibyte);
   const [one, other] = [blob(3 * mebibyte), blob(3 * mebibyte)];
@@ -49,7 +57,7 @@ t.test("on a disk that is full, older blobs make room for a newer one", { skip: 
 });
 
 t.test(
-  "a blob that is larger than the disk passes through memory, once for all who want it",
+  "a blob that is larger than the disk passes through memory, once for all whom a process serves",
   { skip: cannotMount },
   async (t) => {
     const { client, blob, registry, proxy, disk } = await stage(t, 4 * mebibyte);
@@ -57,7 +65,7 @@ t.test(
     const clients = [client, clientOf(t, proxy), clientOf(t, proxy)];
     const pulled = await Promise.all(clients.map((each) => each.hash(path(large))));
     for (const each of pulled) t.match(each, { status: 200, digest: large.digest });
-    t.equal(registry.count({ method: "GET", reference: large.digest }), 1);
+    t.ok(registry.count({ method: "GET", reference: large.digest }) <= most(clients.length));
     t.match(await client.hash(path(large)), { digest: large.digest, cache: "MISS" }, "and is not kept");
     await until(() => disk.free() > 3.5 * mebibyte);
     t.same(troubles(proxy), ["ENOSPC"]);
@@ -128,24 +136,30 @@ t.test("a cache directory that is read-only at the start", { skip: cannotMount }
   t.same(troubles(proxy), ["EROFS"]);
 });
 
-t.test("a disk that takes no file at all: who asks at once shares one transfer", { skip: cannotMount }, async (t) => {
-  const { blob, disk, proxy, registry } = await stage(t, 16 * mebibyte);
-  await disk.remount("ro");
-  const fresh = blob(24 * mebibyte);
-  const beginning = gate();
-  const end = registry.fault({ reference: fresh.digest }, { holdUntil: beginning });
-  const pulls = Array.from({ length: 6 }, () => clientOf(t, proxy).hash(path(fresh)));
-  await registry.seen({ reference: fresh.digest });
-  end();
-  beginning.open();
-  for (const pulled of await Promise.all(pulls)) t.match(pulled, { status: 200, digest: fresh.digest });
-  t.equal(registry.count({ method: "GET", reference: fresh.digest }), 1);
-  t.equal(registry.bytesSent({ reference: fresh.digest }), fresh.size);
-  t.same(troubles(proxy), ["EROFS"], "one line");
-});
+t.test(
+  "a disk that takes no file at all: who asks a process at once shares one transfer",
+  { skip: cannotMount },
+  async (t) => {
+    const { blob, disk, proxy, registry } = await stage(t, 16 * mebibyte);
+    await disk.remount("ro");
+    const fresh = blob(24 * mebibyte);
+    const beginning = gate();
+    const end = registry.fault({ reference: fresh.digest }, { holdUntil: beginning });
+    const pulls = Array.from({ length: 6 }, () => clientOf(t, proxy).hash(path(fresh)));
+    await registry.seen({ reference: fresh.digest });
+    end();
+    beginning.open();
+    for (const pulled of await Promise.all(pulls)) t.match(pulled, { status: 200, digest: fresh.digest });
+    const transfers = registry.count({ method: "GET", reference: fresh.digest });
+    t.ok(transfers <= most(pulls.length));
+    t.equal(registry.bytesSent({ reference: fresh.digest }), transfers * fresh.size);
+    t.same(troubles(proxy), ["EROFS"], "one line");
+  },
+);
 
-t.test("tags on a full disk are what they are at the registry", { skip: cannotMount }, async (t) => {
-  const { client, registry, proxy, disk, clock } = await stage(t, 16 * mebibyte);
+t.test("in one process, tags on a full disk are what they are at the registry", { skip: cannotMount }, async (t) => {
+  // In an outage its memory is all that has them, and other processes have none of it.
+  const { client, registry, proxy, disk, clock } = await stage(t, 16 * mebibyte, { WORKERS: "1" });
   const image = (): string =>
     registry.image({ repository: "library/app", tag: "1", layers: [uniqueBytes(1000)] }).digest;
   const first = image();

@@ -3,7 +3,7 @@ import { frontClient } from "../../fixtures/front-client.ts";
 import { manifestAccept } from "../../fixtures/proxy-client.ts";
 import { startRegistry } from "../../fixtures/registry.ts";
 import { startTokenServer } from "../../fixtures/token-server.ts";
-import { cacheStatus, exchangeLines, hub, lineOf, ociError, stage } from "../stage.ts";
+import { cacheStatus, exchangeLines, hub, lineOf, ociError, stage, until } from "../stage.ts";
 
 const accept = { accept: manifestAccept };
 
@@ -69,6 +69,7 @@ t.test("a client that does not know the registry needs no token of it for what i
   });
   t.not(hidden.manifest.digest, image.manifest.digest);
   t.equal((await client.request(path("team/hidden"), { headers: accept })).status, 401);
+  await until(() => exchangeLines(proxy).length >= 2);
   t.equal(exchangeLines(proxy).length, 2);
   guarded.forget();
   const [layer] = image.layers;
