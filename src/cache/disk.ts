@@ -52,6 +52,9 @@ export interface SharedProofs {
 const hotContent = 64 * 1024;
 /** A manifest, whose size is bounded by what registries accept (OCI distribution 1.1 §"Pushing Manifests": 4 MiB), is kept up to this one. */
 const hotPut = 1024 * 1024;
+/** Bytes of a read, as many as the writer of responses asks for, and the buffers that are held for the next one. */
+const readSize = 256 * 1024;
+const heldBuffers = 64;
 /** The time of a file is set to its last use this often at most, milliseconds. */
 const markEvery = 60_000;
 
@@ -99,7 +102,7 @@ class DiskStore implements DiskStorage {
     this.#directory = options.directory;
     this.#clock = options.clock;
     this.#hot = new Hot(options.hotBytes ?? 64 * 1024 * 1024);
-    this.#pool = new BufferPool(options.readBuffers?.size ?? 512 * 1024, options.readBuffers?.keep ?? 32);
+    this.#pool = new BufferPool(options.readBuffers?.size ?? readSize, options.readBuffers?.keep ?? heldBuffers);
     this.#troubles = troubles;
     this.#provenFirst = options.provenFirst ?? 64 * 1024 * 1024;
     this.#shared = options.proofs;

@@ -13,8 +13,8 @@ import { found, keep, moveInto } from "./durable.ts";
 import { blobPath, draftsDirectory } from "./layout.ts";
 
 /** Bytes of a read, and the buffers that are held for the next one. */
-const pieceSize = 512 * 1024;
-const heldBuffers = 32;
+const pieceSize = 256 * 1024;
+const heldBuffers = 64;
 
 /** Content that was proven to be what its digest says, once for all repositories. Who may read it is theirs to say. */
 export class Blobs {

@@ -2,8 +2,11 @@ import type { Body } from "../core/body.ts";
 import { EntrepotError } from "../core/errors.ts";
 import type { Exchange } from "./exchange.ts";
 
-/** Bytes that one pull asks for. Large, because each write costs a pass through the TLS stack and the event loop. */
-const pieceSize = 512 * 1024;
+/**
+ * Bytes that one pull asks for. Large, because each write costs a pass through the TLS stack and the event loop; no larger, because a client holds
+ * three of them, one of which TLS has encrypted.
+ */
+const pieceSize = 256 * 1024;
 
 export interface PumpPlan {
   /** Position of the first byte to send. */

@@ -84,15 +84,20 @@ t.test("a body in memory is sent whole", async (t) => {
 });
 
 t.test("two buffers a stream at the most, however slow the client", async (t) => {
-  const piece = Buffer.alloc(512 * 1024, 1);
-  const pieces = 40;
-  const size = piece.length * pieces;
-  const body = new ScriptedBody(size, (self) => setImmediate(() => self.answer(piece)));
+  const piece = Buffer.alloc(1024 * 1024, 1);
+  const size = piece.length * 20;
+  let most = 0;
+  const body = new ScriptedBody(size, (self) => {
+    const limit = self.pulls[0]?.limit ?? 0;
+    most = Math.max(most, limit);
+    setImmediate(() => self.answer(piece.subarray(0, limit)));
+  });
   const { response, sent } = await serve(t, body, size);
   const whole = await buffer(response);
   await sent;
   t.equal(whole.length, size);
   t.ok(body.mostHeld <= 2, `at most two pieces out (${body.mostHeld})`);
+  t.equal(most, 256 * 1024, "bytes of a piece");
   t.equal(body.held, 0, "every piece was released");
   t.equal(body.closed, 1);
 });
