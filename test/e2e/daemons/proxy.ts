@@ -28,7 +28,7 @@ export interface Proxy {
   metrics(): Promise<string>;
   /** Ends it and starts it again on the same port and directories, with these variables on top of the first ones. */
   restart(variables: Readonly<Record<string, string>>): Promise<void>;
-  /** Bytes: the most memory that the running process has had resident (proc_pid_status(5), VmHWM). */
+  /** Bytes: the most memory that any one of its processes has had resident (proc_pid_status(5), VmHWM). */
   peakMemory(): number;
   /** Likewise, of all its processes together. */
   peakMemoryOfAll(): number;
@@ -79,26 +79,27 @@ export async function startProxy(place: Place, given: Variables | ((url: string)
         output.split("\n").flatMap((line) => (line.startsWith("{") ? [parse(line)] : [])),
       ),
     screen: () => daemon.errors(),
-    peakMemoryOfAll: () => peakOf(daemon.pid),
+    peakMemory: () => Math.max(...processesOf(daemon.pid).map(peakOf)),
+    peakMemoryOfAll: () => processesOf(daemon.pid).reduce((sum, pid) => sum + peakOf(pid), 0),
     metrics: async () => (await fetchText(`${url}/metrics`)) ?? "",
     async restart(extra) {
       await daemon.stop();
       earlier.push(daemon.output());
       daemon = await start(extra);
     },
-    peakMemory: () => {
-      const [, kibibytes = "0"] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${daemon.pid}/status`, "utf8")) ?? [];
-      return Number(kibibytes) * 1024;
-    },
     stop: () => daemon.stop(),
   };
 }
 
-/** proc_pid_status(5): VmHWM, of a process and of those that it has started. */
+/** proc_pid_status(5), VmHWM. */
 function peakOf(pid: number): number {
-  const own = Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
-  return children.reduce((sum, child) => sum + (child === "" ? 0 : peakOf(Number(child))), own);
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
+}
+
+/** A process and those that it has started. */
+function processesOf(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
+  return [pid, ...children.filter((child) => child.trim() !== "").map(Number)];
 }
 
 function parse(line: string): Record<string, unknown> {
