@@ -51,9 +51,12 @@ const fetchByGet = "The token service cannot be reached, and only a GET can be a
  */
 export class Offline {
   readonly #parts: OfflineParts;
+  /** Milliseconds since the epoch. Before that, other credentials may have been configured. */
+  readonly #started: number;
 
   constructor(parts: OfflineParts) {
     this.#parts = parts;
+    this.#started = parts.clock.now();
   }
 
   /** Whether a request is one of those. A token service may be anywhere; challenges have told where. */
@@ -100,7 +103,8 @@ export class Offline {
     const response = await this.#ask(exchange, origin, request, isOwn || kept !== undefined, patience);
     if (response !== undefined) {
       if (text === undefined && (response.status === 200 || response.status === 401)) {
-        void this.#notePing(origin, { ...shapeOf(response), at: this.#parts.clock.now() });
+        const shape = { ...shapeOf(response), at: this.#parts.clock.now() };
+        void this.#notePing(origin, response.injected ? { ...shape, injected: true } : shape);
       }
       await sendResponse(exchange, response, cacheHeaders(exchange, "BYPASS", "unknown"));
       return;
@@ -109,7 +113,8 @@ export class Offline {
   }
 
   /** A clock that was set back makes nothing fresh; a realm that clients would reach without us may be gone, and is asked about. */
-  #isFresh({ challenge, at = Number.NEGATIVE_INFINITY }: Shape): boolean {
+  #isFresh({ challenge, at = Number.NEGATIVE_INFINITY, injected }: Shape): boolean {
+    if (injected === true && at < this.#started) return false;
     const age = this.#parts.clock.now() - at;
     const reachable = servicesOf({ status: 401, challenge }).every(({ service }) => this.#parts.intercepts(service));
     return age >= 0 && age < pingFor && reachable;

@@ -11,6 +11,8 @@ export interface Shape {
   readonly challenge?: string | undefined;
   /** When, milliseconds since the epoch, where it may be repeated without asking. */
   readonly at?: number | undefined;
+  /** To a credential of ours, which another start may not have. */
+  readonly injected?: true | undefined;
 }
 
 /** A port: what one process learns, the others of the instance know, and the next start as well. */
@@ -23,7 +25,12 @@ export interface Shapes {
 const most = 1000;
 const fileShape = z.record(
   z.string(),
-  z.object({ status: z.number(), challenge: z.string().optional(), at: z.number().optional() }),
+  z.object({
+    status: z.number(),
+    challenge: z.string().optional(),
+    at: z.number().optional(),
+    injected: z.literal(true).optional(),
+  }),
 );
 
 /**

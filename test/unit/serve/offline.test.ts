@@ -161,6 +161,20 @@ t.test("what nobody's /v2/ was answered is repeated for an hour without asking",
   t.equal((await get(registry, "/v2/")).status, 401, "a clock that was set back makes nothing fresh");
 });
 
+t.test(
+  "what it was answered to a credential of ours is not repeated after a restart, which may have taken that away",
+  async (t) => {
+    const before = await stage(t);
+    before.answers(() => ({ status: 200, injected: true }));
+    for (const time of ["first", "second"]) t.equal((await before.get(registry, "/v2/")).status, 200, time);
+    t.equal(before.seen.length, 1, "but until then");
+    const after = await stage(t);
+    for (const [key, shape] of before.kept) after.kept.set(key, { ...shape, at: after.clock.time - 1 });
+    after.answers(hub);
+    t.equal((await after.get(registry, "/v2/")).status, 401);
+  },
+);
+
 t.test("a registry that challenges for content differently than for /v2/ is asked for /v2/ again", async (t) => {
   const { get, answers, offline, seen } = await stage(t);
   answers(hub);
