@@ -34,6 +34,8 @@ export interface Stage {
   readonly name: ContenderName;
   readonly place: Place;
   readonly load: Load;
+  /** Processes of the contender among which its connections are spread. */
+  readonly workers: number;
   readonly upstream: Upstream;
   /** Seconds. */
   readonly warmUpLimit: number;
@@ -61,7 +63,12 @@ export function jobOf(stage: Stage): Job {
   const job = stage.case.job(requestOf(stage));
   if (stage.round > 0) return job;
   if (job.kind === "image") return { ...job, verify: true };
-  return job.kind === "pull" ? { ...job, verify: true, seconds: stage.warmUpLimit } : job;
+  if (job.kind !== "pull") return job;
+  // Each process compiles for itself and has its own memory: it gets as much as the only one of another contender.
+  const { workers } = stage;
+  const clients = job.connections === "kept" ? job.clients * workers : job.clients;
+  const requests = job.requests * workers;
+  return { ...job, clients, requests, verify: true, seconds: stage.warmUpLimit * workers };
 }
 
 function requestOf({ content, name, place, round }: Stage): JobRequest {

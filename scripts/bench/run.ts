@@ -194,6 +194,7 @@ class Bench {
       place,
       load: this.#currentLoad(),
       upstream: this.#upstream,
+      workers: contender.workers ?? 1,
       warmUpLimit: this.#options.plan.warmUpLimit,
       round,
     };

@@ -29,6 +29,8 @@ export interface Contender {
   readonly places: Readonly<Partial<Record<Role, Place>>>;
   /** Why it has no place for a role. */
   readonly lacks?: Readonly<Partial<Record<Role, string>>>;
+  /** Processes among which its connections are spread; 1 unless given. */
+  readonly workers?: number;
   /** Its own version, for the report. */
   readonly version: string;
   stop(): Promise<void>;

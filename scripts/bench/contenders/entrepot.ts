@@ -48,6 +48,7 @@ async function start(options: ContenderOptions, name: "entrepot" | "entrepot-2",
   const { tree } = service;
   return {
     name,
+    workers,
     places: {
       cache: { target: { way: "connect", port, caFile: file("ca/ca.crt") }, tree },
       tunnel: { target: { way: "tunnel", port, to: `127.0.0.1:${options.upstream.plainPort}` }, tree },
