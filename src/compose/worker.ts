@@ -7,8 +7,8 @@ import type { OpenInstance } from "./instance.ts";
 
 /** Bytes of small content in the memory of all workers together. */
 const hotBytes = 64 * 1024 * 1024;
-/** Of each at least. */
-const leastHotBytes = 16 * 1024 * 1024;
+/** Of each at least: about two thousand small layers, and a fraction of what a process takes anyway. */
+const leastHotBytes = 32 * 1024 * 1024;
 
 /** The instance as one of its workers has it: content on disk is read and written by each, the rest is the primary's. */
 export function joinInstance(link: Link, welcome: Welcome): OpenInstance {
