@@ -20,7 +20,7 @@ import { isMark, isUntouched, mark, type Stamp, stampOf } from "./stamp.ts";
 import { newSpoolName, tidySpools } from "./tidy.ts";
 import { errnoOf, Troubles } from "./trouble.ts";
 import type { HotStore, Spool, Stored, StoreListener } from "./types.ts";
-import { walkContent } from "./walk.ts";
+import { walkInThread } from "./walk-thread.ts";
 
 export interface DiskStoreOptions {
   /** Root of the cache; made where it is missing. */
@@ -336,7 +336,7 @@ class DiskStore implements DiskStorage {
   }
 
   async *list(signal: AbortSignal): AsyncIterable<Stored> {
-    for await (const stored of walkContent(this.#directory, signal, (error) =>
+    for await (const stored of walkInThread(this.#directory, signal, (error) =>
       this.#troubles.report("list its blobs", error),
     )) {
       const used = this.#hot.known(stored.digest)?.used ?? 0;

@@ -7,6 +7,9 @@ import { algorithmOf, type Digest, hexOf, parseDigest } from "../core/digest.ts"
  * export as functions; the tests hold these against what cacache itself reads and writes.
  */
 
+/** Those that content is kept under, in the order of the directories' names. */
+export const contentAlgorithms = ["sha256", "sha512"] as const;
+
 export function contentDirectory(directory: string): string {
   return join(directory, "content-v2");
 }

@@ -1,7 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Digest } from "../core/digest.ts";
-import { contentDirectory, digestOfPath } from "./layout.ts";
+import { contentAlgorithms, contentDirectory, digestOfPath } from "./layout.ts";
 import { errnoOf } from "./trouble.ts";
 import type { Stored } from "./types.ts";
 
@@ -17,7 +17,7 @@ export async function* walkContent(
   after?: Digest,
 ): AsyncGenerator<Stored> {
   const root = contentDirectory(directory);
-  for (const algorithm of ["sha256", "sha512"]) {
+  for (const algorithm of contentAlgorithms) {
     for await (const path of walkTree(join(root, algorithm), signal, failed)) {
       const digest = digestOfPath(algorithm, path.first, path.second, path.name);
       if (digest === undefined || (after !== undefined && digest <= after)) continue;
