@@ -5,7 +5,7 @@ import type { Exchange } from "../serve/exchange.ts";
 import { type ResponseHeaders, sendError } from "../serve/write.ts";
 import { queryOf, sendDone } from "./answer.ts";
 import type { Blobs } from "./blobs.ts";
-import { receive } from "./receive.ts";
+import { writeBody } from "./receive.ts";
 import type { Repositories } from "./repository.ts";
 import type { Upload } from "./upload.ts";
 import type { Uploads } from "./uploads.ts";
@@ -49,18 +49,11 @@ export async function continueUpload(
   name: string,
   session: string,
 ): Promise<void> {
-  const upload = await parts.uploads.claim(name, session, exchange.signal);
-  try {
-    const range = rangeOf(exchange, upload);
-    if (range === "unsatisfiable") {
-      sendOutOfOrder(exchange, name, session, upload.size);
-      return;
-    }
-    await takeBody(exchange, upload, range);
-  } finally {
+  const size = await receive(parts, exchange, name, session, async (upload) => {
     await upload.release();
-  }
-  sendDone(exchange, 202, uploadHeaders(name, session, upload.size));
+    return upload.size;
+  });
+  if (size !== undefined) sendDone(exchange, 202, uploadHeaders(name, session, size));
 }
 
 /** PUT: the last bytes, if any, and the digest of the whole. */
@@ -71,20 +64,37 @@ export async function endUpload(
   session: string,
 ): Promise<void> {
   const digest = requireDigest(queryOf(exchange).get("digest") ?? "");
-  const upload = await parts.uploads.claim(name, session, exchange.signal);
+  const created = await receive(parts, exchange, name, session, async (upload) => {
+    await finish(parts, upload, name, digest);
+    return true;
+  });
+  if (created === true) sendCreated(exchange, name, digest);
+}
+
+/**
+ * Takes a request's body to an upload that was begun, and then has `end` let go of it. Undefined where it is not what comes next, which the
+ * client has been told.
+ */
+async function receive<T>(
+  { uploads }: BlobPushParts,
+  exchange: Exchange,
+  name: string,
+  session: string,
+  end: (upload: Upload) => Promise<T>,
+): Promise<T | undefined> {
+  const upload = await uploads.claim(name, session, exchange.signal);
   try {
     const range = rangeOf(exchange, upload);
-    if (range === "unsatisfiable") {
-      sendOutOfOrder(exchange, name, session, upload.size);
-      return;
+    if (range !== "unsatisfiable") {
+      await takeBody(exchange, upload, range);
+      return await end(upload);
     }
-    await takeBody(exchange, upload, range);
-    await finish(parts, upload, name, digest);
   } finally {
-    // Of no effect once it is finished. What came of a body that was cut stays, to be continued.
+    // Of no effect once `end` has let go of it. What came of a body that was cut stays, to be continued.
     await upload.release();
   }
-  sendCreated(exchange, name, digest);
+  sendOutOfOrder(exchange, name, session, upload.size);
+  return undefined;
 }
 
 export async function uploadStatus(
@@ -162,7 +172,7 @@ async function takeBody(exchange: Exchange, upload: Upload, range: ChunkRange | 
   const before = upload.size;
   const signal = AbortSignal.any([exchange.signal, upload.signal]);
   try {
-    await receive(exchange.request, upload, signal, range?.length ?? Number.POSITIVE_INFINITY);
+    await writeBody(exchange.request, upload, signal, range?.length ?? Number.POSITIVE_INFINITY);
   } finally {
     exchange.trace.received = upload.size - before;
   }

@@ -13,7 +13,7 @@ const pool = new BufferPool(512 * 1024, 16);
  * Writes a request's body to an upload as it comes. Rejects with CANCELLED where it ends early, with SIZE_INVALID where it is longer than `most`
  * bytes, and with the file system's error; what was received until then stays written.
  */
-export function receive(body: IncomingMessage, upload: Upload, signal: AbortSignal, most: number): Promise<void> {
+export function writeBody(body: IncomingMessage, upload: Upload, signal: AbortSignal, most: number): Promise<void> {
   return new Promise((resolve, reject) => {
     new Receiver(body, upload, signal, most, (error) => {
       if (error === undefined) resolve();
