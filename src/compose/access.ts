@@ -4,6 +4,7 @@ import { createAccessRecords, createCredentialHash, type CredentialId } from "..
 import { createOwnTokens, deriveKey, type OwnTokens } from "../auth/own-token.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Origin } from "../core/origin.ts";
 import type { Policy } from "../policy/policy.ts";
 import { Access } from "../serve/access.ts";
 import { createAnonymousFetch } from "../serve/anonymous-fetch.ts";
@@ -62,7 +63,8 @@ export function createAccess(config: Config, needs: AccessNeeds): AccessParts {
   };
   const intercepts: ConstructorParameters<typeof Offline>[0]["intercepts"] = ({ scheme, host, port }) =>
     policy.intercepts(scheme, host, port) !== undefined;
-  const offline = new Offline({ fetch, shapes, own, anonymous, clock, intercepts });
+  const injects = (origin: Origin): boolean => credentials(origin) !== undefined;
+  const offline = new Offline({ fetch, shapes, own, anonymous, clock, intercepts, injects });
   const { publicTtl, grantTtl } = config;
   const access = new Access({
     fetch,
@@ -75,7 +77,7 @@ export function createAccess(config: Config, needs: AccessNeeds): AccessParts {
     mode: config.cacheAccess,
     staleIfError: config.staleIfError,
     credential,
-    injects: (origin) => credentials(origin) !== undefined,
+    injects,
     anonymousUntil: anonymous.until,
     isOwnToken: own.isOwn,
   });

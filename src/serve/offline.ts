@@ -28,6 +28,8 @@ export interface OfflineParts {
   readonly clock: Clock;
   /** Whether requests to a host come to us; a token service whose requests do not is stood in for at the registry's own. */
   readonly intercepts: (origin: Origin) => boolean;
+  /** Whether we hold a credential for it, which stands behind who sends none. */
+  readonly injects: (origin: Origin) => boolean;
 }
 
 /** How long the upstream is waited for where there is something to answer without it, milliseconds. */
@@ -96,7 +98,7 @@ export class Offline {
     const kept = text === undefined || isOwn ? await shapes.get(pingKey(origin)) : undefined;
     // Clients of a front are promised its registry's own answer, fields that are not kept included.
     const repeats = text === undefined && exchange.view === undefined;
-    if (repeats && kept !== undefined && this.#isFresh(kept)) {
+    if (repeats && kept !== undefined && this.#isFresh(origin, kept)) {
       this.#sendShape(exchange, origin, kept, "HIT");
       return;
     }
@@ -113,8 +115,10 @@ export class Offline {
   }
 
   /** A clock that was set back makes nothing fresh; a realm that clients would reach without us may be gone, and is asked about. */
-  #isFresh({ challenge, at = Number.NEGATIVE_INFINITY, injected }: Shape): boolean {
-    if (injected === true && at < this.#started) return false;
+  #isFresh(origin: Origin, { challenge, at = Number.NEGATIVE_INFINITY, injected }: Shape): boolean {
+    const lent = injected === true;
+    // What it says with a credential of ours it does not say without one, nor with any.
+    if (lent !== this.#parts.injects(origin) || (lent && at < this.#started)) return false;
     const age = this.#parts.clock.now() - at;
     const reachable = servicesOf({ status: 401, challenge }).every(({ service }) => this.#parts.intercepts(service));
     return age >= 0 && age < pingFor && reachable;
