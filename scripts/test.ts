@@ -1,5 +1,5 @@
 /**
- * The front of tap: `node scripts/test.ts unit integration` or `... e2e`, then any number of texts that a file's path must
+ * The front of tap: `node scripts/test.ts unit integration`, `... workers` or `... e2e`, then any number of texts that a file's path must
  * hold. Passing files are one line each, failing ones are shown in full, and the last line is `N passed, N failed`.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
@@ -14,12 +14,26 @@ interface Suite {
   readonly secondsPerFile: number;
   readonly minutesInAll: number;
   readonly jobs: number;
+  /** What its tests find in their environment besides. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const cores = availableParallelism();
 const suites: Readonly<Record<string, Suite>> = {
   unit: { patterns: ["test/*.test.ts", "test/unit/**/*.test.ts"], secondsPerFile: 120, minutesInAll: 10, jobs: cores },
   integration: { patterns: ["test/integration/**/*.test.ts"], secondsPerFile: 180, minutesInAll: 25, jobs: cores },
+  // What processes of one instance share, with every proxy as four of them. Any file of integration may run so; these take a minute and not ten.
+  workers: {
+    patterns: [
+      "test/integration/cache/{abandon,herd}.test.ts",
+      "test/integration/serve/{access,access-bearer,push,push-broken,push-kept,tag-outage}.test.ts",
+      "test/integration/front/mirror.test.ts",
+    ],
+    secondsPerFile: 180,
+    minutesInAll: 10,
+    jobs: cores,
+    env: { ENTREPOT_TEST_WORKERS: "4" },
+  },
   // The real clients and daemons share the machine's ports, stores and trust: one file at a time.
   e2e: { patterns: ["test/e2e/**/*.test.ts"], secondsPerFile: 600, minutesInAll: 60, jobs: 1 },
 };
@@ -141,6 +155,7 @@ const child = spawn(
   [tap, "run", "--reporter=tap", `--jobs=${jobs}`, `--timeout=${seconds}`, ...files],
   {
     cwd: root,
+    env: Object.assign({}, process.env, ...chosen.map((suite) => suite.env)),
     detached: true,
     stdio: ["ignore", "pipe", "inherit"],
   },
