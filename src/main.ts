@@ -1,6 +1,10 @@
 #!/usr/bin/env node
 import { run } from "./cli/run.ts";
 import { listenForSignals } from "./cli/signals.ts";
+import { holdYoungGeneration } from "./cli/young-generation.ts";
+
+// Before there is anything in it.
+holdYoungGeneration(process);
 
 // A reader such as `head` that has seen enough is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -14,7 +14,7 @@ export interface WalkedPart {
 }
 
 /** Entries of a part, about. */
-const partSize = 1000;
+const partSize = 250;
 
 const failures: { code: string | undefined; message: string }[] = [];
 
