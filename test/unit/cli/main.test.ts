@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { cpSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import t from "tap";
@@ -37,4 +39,25 @@ t.test("a reader that goes away is no failure", async (t) => {
   const [err, [code]] = await Promise.all([text(child.stderr), exit(child)]);
   t.equal(err, "");
   t.equal(code, 0);
+});
+
+t.test("what was compiled is kept beside the program, where that can be", async (t) => {
+  const stage = t.testdir({ usual: {}, full: { node_modules: "no directory" } });
+  const runIn = async (name: string): Promise<unknown[]> => {
+    const directory = join(stage, name);
+    cpSync(join(main, ".."), join(directory, "src"), { recursive: true });
+    writeFileSync(join(directory, "package.json"), '{"type":"module","version":"1.2.3"}');
+    // Without what the test runner would have it load, which measures coverage, and then nothing is kept.
+    const args = ["-i", process.execPath, join(directory, "src/main.ts"), "version"];
+    const child = spawn("env", args, { stdio: ["ignore", "pipe", "pipe"] });
+    const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), exit(child)]);
+    return [out, err, code];
+  };
+  const answer = [`entrepot 1.2.3 (node ${process.versions.node})\n`, "", 0];
+  t.same(await runIn("usual"), answer);
+  const kept = join(stage, "usual/node_modules/.cache/entrepot");
+  const [version = ""] = readdirSync(kept);
+  t.ok(readdirSync(join(kept, version)).length > 0);
+  t.same(await runIn("usual"), answer, "with it");
+  t.same(await runIn("full"), answer, "where it cannot be");
 });
