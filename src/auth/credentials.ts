@@ -55,6 +55,7 @@ export function createCredentials(entries: readonly CredentialEntry[], lent: Len
   }
   return (origin) => {
     if (origin.as !== undefined) return lent.get(origin.as);
+    if (byHost.size === 0) return undefined;
     const exact = byHost.get(keyOf(origin.host, origin.port));
     return exact ?? (origin.scheme === "https" ? byHost.get(keyOf(origin.host, undefined)) : undefined);
   };

@@ -60,6 +60,13 @@ export interface KnownRight {
   readonly member: boolean;
 }
 
+interface PlaceKeys {
+  readonly digest: Digest | undefined;
+  readonly public: string;
+  readonly place: string;
+  readonly member: string | undefined;
+}
+
 /** The part of cache's Records that is used: facts that survive a restart, collected when the content that they are about is gone. */
 export interface KeptFacts {
   /** What memory knows by a key; the disk is not asked. */
@@ -98,6 +105,9 @@ export function createAccessRecords(options: AccessRecordsOptions): AccessRecord
   const sharedSince = share<number>("shared", max);
   const grants = share<number>("grants", max);
 
+  /** Of those who are asked about again and again with the same object: putting a key together and hashing it costs more than the look. */
+  const keysOf = new WeakMap<Place, PlaceKeys>();
+
   /** A proof from the future is one of a clock that was set back since: its age is not known, so that it has ended. */
   const publicEnd = (since: number | undefined): number | undefined =>
     since === undefined ? undefined : since > clock.now() ? clock.now() : since + publicTtl;
@@ -125,12 +135,24 @@ export function createAccessRecords(options: AccessRecordsOptions): AccessRecord
   };
 
   return {
-    now: (place, credential, digest) => ({
-      publicUntil: publicEnd(publicSince.get(publicKey(place))),
-      sharedUntil: publicEnd(sharedSince.get(placeKey(place))),
-      grantUntil: credential === undefined ? undefined : grantEnd(credential, place),
-      member: digest === undefined || kept.hot(memberKey(place, digest)) !== undefined,
-    }),
+    now(place, credential, digest) {
+      let keys = keysOf.get(place);
+      if (keys === undefined || keys.digest !== digest) {
+        keys = {
+          digest,
+          public: publicKey(place),
+          place: placeKey(place),
+          member: digest === undefined ? undefined : memberKey(place, digest),
+        };
+        keysOf.set(place, keys);
+      }
+      return {
+        publicUntil: publicEnd(publicSince.get(keys.public)),
+        sharedUntil: publicEnd(sharedSince.get(keys.place)),
+        grantUntil: credential === undefined ? undefined : grantEnd(credential, place),
+        member: keys.member === undefined || kept.hot(keys.member) !== undefined,
+      };
+    },
 
     publicUntil,
 

@@ -1,3 +1,5 @@
+import { LRUCache } from "lru-cache";
+
 /** A request that the fast lane takes, whole in one piece. */
 export interface LaneRequest {
   readonly method: "GET" | "HEAD";
@@ -29,6 +31,18 @@ const framing = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
+/** Of fields of these alone a text may be remembered: they are the program's that asks, not those of its user, and hold no credential. */
+const common = new Set(["host", "user-agent", "accept", "accept-encoding", "connection", "proxy-connection"]);
+/** Bytes: what is remembered is bounded by count and by size. */
+const longestKept = 1024;
+/** Request lines that were read, for all connections: an image's clients ask for the same. */
+const knownLines = new LRUCache<string, RequestLine>({ max: 4000 });
+/** Fields that were read, by their text, for all connections: each client's program sends the same on each. */
+const knownBlocks = new LRUCache<string, Fields>({ max: 200 });
+
+type Fields = Readonly<Record<string, string>>;
+type RequestLine = Pick<LaneRequest, "method" | "target">;
+
 /** A CONNECT has no other meaning for them than that; clients of proxies send them. */
 const allowedInConnect = new Set(["connection", "proxy-connection", "keep-alive"]);
 
@@ -48,32 +62,69 @@ export class LaneRequests {
 
   /** The one request that `chunk` is, from its first byte to its last. */
   read(chunk: Buffer): LaneRequest | undefined {
-    const parts = split(chunk, requestLine);
+    const parts = split(chunk);
     if (parts === undefined) return undefined;
-    const { line, block } = parts;
+    const line = readLine(parts.line);
+    if (line === undefined) return undefined;
+    const { block } = parts;
     if (block !== this.#block) {
-      const headers = readFields(block, false);
+      const headers = readRequestFields(block);
       this.#headers = headers?.["host"] === this.#host ? headers : undefined;
       this.#block = block;
     }
-    const [, method, target] = line;
-    if (this.#headers === undefined || target === undefined) return undefined;
-    return { method: method === "GET" ? "GET" : "HEAD", target, headers: this.#headers };
+    if (this.#headers === undefined) return undefined;
+    return { method: line.method, target: line.target, headers: this.#headers };
   }
 }
 
 /** The target of the one CONNECT that `chunk` is, as it was written; undefined where it is anything else, or in doubt. */
 export function readConnect(chunk: Buffer): string | undefined {
-  const parts = split(chunk, connectLine);
-  return parts === undefined || readFields(parts.block, true) === undefined ? undefined : parts.line[1];
+  const parts = split(chunk);
+  const target = parts === undefined ? undefined : connectLine.exec(parts.line)?.[1];
+  return parts === undefined || target === undefined || !isConnectBlock(parts.block) ? undefined : target;
 }
 
-function split(chunk: Buffer, form: RegExp): { line: RegExpExecArray; block: string } | undefined {
+/** The first line and the rest, each a text of its own, so that who keeps one keeps no more than that. */
+function split(chunk: Buffer): { line: string; block: string } | undefined {
   if (chunk.length > longestRequest) return undefined;
-  const text = chunk.toString("latin1");
-  const end = text.indexOf("\r\n");
-  const line = end === -1 ? null : form.exec(text.slice(0, end));
-  return line === null ? undefined : { line, block: text.slice(end + 2) };
+  const end = chunk.indexOf(carriageReturn);
+  if (end === -1 || chunk[end + 1] !== lineFeed) return undefined;
+  return { line: chunk.toString("latin1", 0, end), block: chunk.toString("latin1", end + 2) };
+}
+
+const carriageReturn = 13;
+const lineFeed = 10;
+
+function readLine(text: string): RequestLine | undefined {
+  const known = knownLines.get(text);
+  if (known !== undefined) return known;
+  const [, method, target] = requestLine.exec(text) ?? [];
+  if (target === undefined) return undefined;
+  const line = { method: method === "GET" ? "GET" : "HEAD", target } as const;
+  if (text.length <= longestKept) knownLines.set(text, line);
+  return line;
+}
+
+function readRequestFields(block: string): Fields | undefined {
+  const known = knownBlocks.get(block);
+  if (known !== undefined) return known;
+  const fields = readFields(block, false);
+  if (fields !== undefined && isCommon(block, fields)) knownBlocks.set(block, fields);
+  return fields;
+}
+
+/** Those of a CONNECT, which mean nothing, that were found to be fit for one. */
+const knownConnectBlocks = new LRUCache<string, true>({ max: 200 });
+
+function isConnectBlock(block: string): boolean {
+  if (knownConnectBlocks.get(block) === true) return true;
+  const fields = readFields(block, true);
+  if (fields !== undefined && isCommon(block, fields)) knownConnectBlocks.set(block, true);
+  return fields !== undefined;
+}
+
+function isCommon(block: string, fields: Fields): boolean {
+  return block.length <= longestKept && Object.keys(fields).every((name) => common.has(name));
 }
 
 function readFields(block: string, isConnect: boolean): Record<string, string> | undefined {

@@ -26,9 +26,19 @@ const firstByteSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
  */
 export class Tally {
   readonly #rows = new Map<string, TallyRow>();
+  #last: TallyRow | undefined;
 
   /** The names are ours and few, so there is an end to the rows. */
   row(door: string, front: string, kind: string, cache: string, status: string): TallyRow {
+    const last = this.#last;
+    if (
+      last?.door === door &&
+      last.front === front &&
+      last.kind === kind &&
+      last.cache === cache &&
+      last.status === status
+    )
+      return last;
     const key = `${door}|${front}|${kind}|${cache}|${status}`;
     let row = this.#rows.get(key);
     if (row === undefined) {
@@ -36,6 +46,7 @@ export class Tally {
       row = { door, front, kind, cache, status, exchanges: 0, served: 0, seconds: 0, times };
       this.#rows.set(key, row);
     }
+    this.#last = row;
     return row;
   }
 

@@ -83,6 +83,8 @@ export class Access {
   readonly #probed: SharedMap<number>;
   /** By the fields of a request, which a connection's further requests share while they are the same. */
   readonly #askers = new WeakMap<RequestFields, Asker>();
+  /** Of requests that are remembered, so that what is known of a place is found by the same object each time. */
+  readonly #places = new WeakMap<PullRequest, Place>();
   readonly #leaders: Leaders;
 
   constructor(parts: AccessParts) {
@@ -135,8 +137,9 @@ export class Access {
     let asker = this.#askers.get(headers);
     if (asker === undefined) this.#askers.set(headers, (asker = askerOf(this.#parts, headers)));
     const { requester } = standingOf(this.#parts, asker, origin);
-    const { repository, digest } = request;
-    const known = records.now({ origin, repository }, asker.credential, digest);
+    let place = this.#places.get(request);
+    if (place?.origin !== origin) this.#places.set(request, (place = { origin, repository: request.repository }));
+    const known = records.now(place, asker.credential, request.digest);
     return decideAccess({ ...known, mode, requester, now: clock.now() }) === "serve";
   }
 

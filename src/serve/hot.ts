@@ -52,6 +52,8 @@ const largest = 64 * 1024;
 const changing = ["range", "if-none-match", "if-range"];
 
 interface Known {
+  readonly method: HotAsk["method"];
+  readonly origin: string;
   readonly request: PullRequest;
   readonly tier: Tier;
   /** Of a tag's record. */
@@ -71,7 +73,22 @@ interface Known {
  */
 export function createHotLook(parts: HotParts): HotLook {
   const { records, store, admits, isFresh } = parts;
+  /** By the target alone, a text that the lane keeps, and that is not hashed again; of several origins and methods, the last one's. */
   const targets = new LRUCache<string, Known>({ max: mostTargets });
+  let plainest: HotAsk["headers"] | undefined;
+
+  /** Whether a request is for the whole content; its fields are often the last one's. */
+  function isPlain(headers: HotAsk["headers"]): boolean {
+    if (headers === plainest) return true;
+    if (changing.some((name) => headers[name] !== undefined)) return false;
+    plainest = headers;
+    return true;
+  }
+
+  function recall({ origin, method, target }: HotAsk): Known | undefined {
+    const known = targets.get(target);
+    return known?.method === method && known.origin === origin.name ? known : undefined;
+  }
 
   function currentRecord(known: Known, { headers }: HotAsk): CacheVariant | undefined {
     if (known.tag === undefined) return records.hot(known.contentKey);
@@ -84,9 +101,8 @@ export function createHotLook(parts: HotParts): HotLook {
   }
 
   return (ask) => {
-    for (const name of changing) if (ask.headers[name] !== undefined) return undefined;
-    const name = `${ask.method} ${ask.origin.name}${ask.target}`;
-    const seen = targets.get(name);
+    if (!isPlain(ask.headers)) return undefined;
+    const seen = recall(ask);
     const known = seen ?? learn(ask, parts.decide);
     if (known === undefined) return undefined;
     const record = currentRecord(known, ask);
@@ -98,13 +114,14 @@ export function createHotLook(parts: HotParts): HotLook {
     if (known.tag !== undefined && records.hot(known.contentKey) === undefined) return undefined;
     if (!admits(ask, known.request)) return undefined;
     const body = store.hot(record.digest);
-    if (body === undefined || body.length > largest || !isFieldValue(record.mediaType)) return undefined;
+    if (body === undefined || body.length > largest) return undefined;
     if (record !== known.record) {
+      if (!isFieldValue(record.mediaType)) return undefined;
       known.record = record;
       known.head = headOf(record, ask.method === "GET" || known.tag === undefined ? body.length : record.size, known);
       known.facts = factsOf(known);
     }
-    if (seen === undefined) targets.set(name, known);
+    if (seen === undefined) targets.set(ask.target, known);
     return { head: known.head, body: ask.method === "HEAD" ? undefined : body, facts: known.facts };
   };
 }
@@ -119,6 +136,8 @@ function learn({ origin, method, target }: HotAsk, decide: HotParts["decide"]): 
   const { request, tier } = decision;
   const tag = request.kind === "manifest" ? request.tag : undefined;
   const known = {
+    method,
+    origin: origin.name,
     request,
     tier,
     tag: tag === undefined ? undefined : tagKey({ origin, repository: request.repository, tag }),

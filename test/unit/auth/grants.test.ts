@@ -184,6 +184,7 @@ t.test("what memory knows at once is what is looked up", async (t) => {
     member: await records.isMember(place, digest),
   });
   t.equal(records.now(place, hash("Bearer bob"), digest).grantUntil, undefined);
+  t.notOk(records.now(place, alice, digestOf(Buffer.from("two"))).member, "another digest of the same place");
   clock.time += 2 * publicTtl;
   t.ok((records.now(place, alice, digest).publicUntil ?? 0) < clock.now(), "an end that is past is told as it is");
 });

@@ -57,6 +57,16 @@ t.test("a plain request is taken, again and again", (t) => {
   t.end();
 });
 
+t.test("what was read for one connection is judged anew for another", (t) => {
+  const elsewhere = get.replace(host, "other.test");
+  t.match(new LaneRequests("other.test").read(Buffer.from(elsewhere)), { headers: { host: "other.test" } });
+  t.equal(read(elsewhere), undefined);
+  const block = `Host: ${host}\r\nProxy-Connection: close\r\n\r\n`;
+  t.equal(readConnect(Buffer.from(`CONNECT ${host}:443 HTTP/1.1\r\n${block}`)), `${host}:443`);
+  t.equal(read(`GET /v2/app/manifests/1 HTTP/1.1\r\n${block}`), undefined);
+  t.end();
+});
+
 t.test("Connection: keep-alive says nothing new", (t) => {
   t.match(read(get.replace("Accept", "Connection: keep-alive\r\nAccept")), { method: "GET" });
   t.equal(read(get.replace("Accept", "Connection: keep-alive, accept\r\nAccept")), undefined);
