@@ -1,3 +1,4 @@
+import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { giveBack } from "../core/give-back.ts";
 import type { Origin } from "../core/origin.ts";
@@ -72,7 +73,20 @@ export class Lane {
     socket.once("close", this.#onClose);
     socket.setTimeout(needs.timeouts.clientHeader);
     socket.on("data", this.#onData);
+    socket.push = this.#onPiece;
   }
+
+  /**
+   * What the socket's handle has read, on its way into the stream (`readable.push`): a piece that would go through to 'data' at once is
+   * taken here, without the stream's account of it and the further turn in which it looks for more.
+   */
+  readonly #onPiece = (piece: Buffer | null, encoding?: BufferEncoding): boolean => {
+    const socket = this.#socket;
+    if (piece === null || socket.readableLength > 0 || socket.readableFlowing !== true)
+      return Duplex.prototype.push.call(socket, piece, encoding);
+    this.#onData(piece);
+    return !socket.destroyed;
+  };
 
   readonly #onData = (chunk: Buffer): void => {
     const started = performance.now();
@@ -189,6 +203,8 @@ export class Lane {
   }
 
   #stopListening(): void {
+    // The stream's own again: with the HTTP server there, it may be paused.
+    Reflect.deleteProperty(this.#socket, "push");
     this.#socket.removeListener("data", this.#onData);
     this.#socket.removeListener("end", this.#onEnd);
     this.#socket.removeListener("timeout", this.#onTimeout);
