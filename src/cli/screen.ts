@@ -7,6 +7,8 @@ export interface ScreenFacts {
   readonly version: string;
   readonly loaded: LoadedConfig;
   readonly listening: readonly { readonly address: string; readonly port: number; readonly tls: boolean }[];
+  /** Processes that serve clients. */
+  readonly workers: number;
   readonly authority: { readonly fingerprint: string; readonly certificateFile: string; readonly created: boolean };
 }
 
@@ -16,7 +18,7 @@ const access = {
 } as const;
 
 /** The one screen that a start shows: where it is, whom to trust, what it keeps, and the line that sets up a client. */
-export function startScreen({ version, loaded, listening, authority }: ScreenFacts): string {
+export function startScreen({ version, loaded, listening, authority, workers }: ScreenFacts): string {
   const { config, sources } = loaded;
   const url = clientUrl(listening);
   const registries = [
@@ -28,6 +30,7 @@ export function startScreen({ version, loaded, listening, authority }: ScreenFac
       "listening",
       listening.map(({ address, port, tls }) => `${bracketed(address)}:${port}${tls ? " (TLS)" : ""}`).join(", "),
     ],
+    ["workers", workers === 1 ? "1, all in one process" : `${workers} processes, and the one that keeps them`],
     ["CA", `${authority.certificateFile}${authority.created ? " (made just now)" : ""}`],
     ["", `SHA-256 ${authority.fingerprint}`],
     ["cache", `${config.cacheDir}, up to ${formatSize(config.cacheMaxSize)}`],

@@ -27,14 +27,14 @@ async function alone(loaded: LoadedConfig, { io, clock, log }: StartParts & { re
   signals.onReload(() => {
     log.warn(
       { event: "reload" },
-      "With WORKERS=1 a changed configuration takes a restart; from WORKERS=2 on, SIGHUP does.",
+      "With one worker a changed configuration takes a restart; from WORKERS=2 on, SIGHUP does.",
     );
   });
   const service = await compose(config, { log, version: packageVersion(), clock });
   const stopped = whenStopped(service, signals, config.shutdownTimeout, log);
   const listening = await service.start();
   // To stderr: what stands on stdout are log lines, which machines read.
-  stderr.write(startScreen({ version: packageVersion(), loaded, listening, authority: service.authority }));
+  stderr.write(startScreen({ version: packageVersion(), loaded, listening, authority: service.authority, workers: 1 }));
   log.info({ event: "listening", listening, fingerprint: service.authority.fingerprint }, "ready");
   await stopped;
   return exitCodes.ok;
@@ -45,11 +45,17 @@ function openLog(config: Config, { stdout }: Io): Log {
   return createLog({ level: config.logLevel, format });
 }
 
-/** How many workers a configuration asks for. An inspector is to see every exchange, which is one process's to show. */
+/**
+ * How many workers a configuration asks for: auto counts affinity and the quota of cgroups too (libuv, uv_available_parallelism). An inspector is to
+ * see every exchange, which is one process's to show.
+ */
 function workersOf({ workers, debug, debugHub }: Config, log: Log): number {
   const wanted = workers === "auto" ? availableParallelism() : workers;
   if (wanted === 1 || (!debug && !debugHub)) return wanted;
-  log.warn({ event: "workers" }, "DEBUG and DEBUG_HUB show one process: there is one worker as long as they are on.");
+  const told = "DEBUG and DEBUG_HUB show one process: there is one worker as long as they are on.";
+  // Nobody has asked for more.
+  if (workers === "auto") log.info({ event: "workers" }, told);
+  else log.warn({ event: "workers" }, told);
   return 1;
 }
 

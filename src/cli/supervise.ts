@@ -38,7 +38,7 @@ export async function supervise(loaded: LoadedConfig, parts: SuperviseParts): Pr
     // One that comes while it starts is done when it has.
     io.signals.onReload(() => void reload());
     const listening = await crew.start(size(loaded.config, log));
-    io.stderr.write(startScreen({ version, loaded, listening, authority: service.authority }));
+    io.stderr.write(startScreen({ version, loaded, listening, authority: service.authority, workers: crew.size }));
     const { fingerprint } = service.authority;
     log.info({ event: "listening", listening, fingerprint, workers: crew.size }, "ready");
     await stopped;

@@ -42,10 +42,11 @@ export const options = {
   workers: option({
     group: "General",
     kind: workers,
-    default: "1",
+    default: "auto",
     help:
-      "How many processes serve clients, on one cache, port and CA; auto is one for each core. With more than one, SIGHUP reads configuration and program anew " +
-      "without dropping a pull.",
+      "How many processes serve clients, on one cache, port and CA. auto is one for each core that the program may use: its CPU affinity and its container's " +
+      "CPU limit count. With more than one, SIGHUP reads configuration and program anew without dropping a pull, and one process more, which serves nobody, " +
+      "keeps what is one for all.",
   }),
 
   port: option({

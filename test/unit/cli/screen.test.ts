@@ -2,12 +2,17 @@ import t from "tap";
 import { startScreen } from "../../../src/cli/screen.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 
-function screen(env: Readonly<Record<string, string>>): string {
+function screen(env: Readonly<Record<string, string>>, workers = 1): string {
   const loaded = loadConfig({ argv: [], env, readFile: () => "" });
   const listening = [{ address: "127.0.0.1", port: 3128, tls: false }];
   const authority = { fingerprint: "AA:BB", certificateFile: "ca.crt", created: true };
-  return startScreen({ version: "1.2.3", loaded, listening, authority });
+  return startScreen({ version: "1.2.3", loaded, listening, authority, workers });
 }
+
+t.test("the screen of a start says how many processes there are", async (t) => {
+  t.match(screen({}), /^ {2}workers +1, all in one process$/m);
+  t.match(screen({}, 4), /^ {2}workers +4 processes, and the one that keeps them$/m);
+});
 
 t.test("the screen of a start says who is served what is cached", async (t) => {
   t.match(screen({}), /^ {2}access +what is cached goes to those whom its registry would serve$/m);
