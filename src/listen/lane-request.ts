@@ -101,7 +101,8 @@ function readLine(text: string): RequestLine | undefined {
   const [, method, target] = requestLine.exec(text) ?? [];
   if (target === undefined) return undefined;
   const line = { method: method === "GET" ? "GET" : "HEAD", target } as const;
-  if (text.length <= longestKept) knownLines.set(text, line);
+  // A query may hold a secret.
+  if (text.length <= longestKept && !target.includes("?")) knownLines.set(text, line);
   return line;
 }
 
