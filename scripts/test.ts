@@ -22,11 +22,11 @@ const cores = availableParallelism();
 const suites: Readonly<Record<string, Suite>> = {
   unit: { patterns: ["test/*.test.ts", "test/unit/**/*.test.ts"], secondsPerFile: 120, minutesInAll: 10, jobs: cores },
   integration: { patterns: ["test/integration/**/*.test.ts"], secondsPerFile: 180, minutesInAll: 25, jobs: cores },
-  // What processes of one instance share, with every proxy as four of them. Any file of integration may run so; these take a minute and not ten.
+  // What processes of one instance share, with every proxy as four of them. Any file of integration may run so; these take a minute or two and not ten.
   workers: {
     patterns: [
       "test/integration/cache/{abandon,herd}.test.ts",
-      "test/integration/serve/{access,access-bearer,push,push-broken,push-kept,tag-outage}.test.ts",
+      "test/integration/serve/{access,push-broken,push-kept}.test.ts",
       "test/integration/front/mirror.test.ts",
     ],
     secondsPerFile: 180,
