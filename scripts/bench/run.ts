@@ -13,6 +13,7 @@ import {
 } from "./contenders/contender.ts";
 import { starters } from "./contenders/start.ts";
 import { type Load, startLoad } from "./load/client.ts";
+import { takePages } from "./pages.ts";
 import { type Pki, createPki } from "./pki.ts";
 import { place } from "./placing.ts";
 import type { Plan } from "./plan.ts";
@@ -164,6 +165,7 @@ class Bench {
       if (each.own) own = await this.#startContender(name, `${each.own}-${home(name)}`, each.distant);
       const contender = own ?? this.#contenders.get(name);
       const stage = contender && this.#stage(each, content, contender, round);
+      if (each.content === "new") takePages(this.#memory);
       const sample = stage && (await takeTurn(stage));
       if (sample && round > 0) this.#samples.push(sample);
     } catch (error) {
