@@ -29,6 +29,7 @@ const usage = `npm run bench -- [options]
   --quick              less of everything, under two minutes on a quiet machine; prints and writes no file
   --growth             in place of the cases, costs against clients, number of blobs and size of a blob
   --rounds N           measured rounds (full ${full.rounds}, quick ${quick.rounds}, growth 3)
+  --minutes N          no round is begun that would end later (full ${full.roundsEnd / 60})
   --cases a,b          only these cases: bench/README.md has their names
                        (--quick without it: all but those that take long or need docker-registry)
   --contenders a,b     only these: ${contenderNames.join(", ")}
@@ -62,6 +63,7 @@ export function readCommandLine(args: readonly string[]): Order | string {
       quick: { type: "boolean", default: false },
       growth: { type: "boolean", default: false },
       rounds: { type: "string" },
+      minutes: { type: "string" },
       cases: { type: "string" },
       contenders: { type: "string" },
       pin: { type: "boolean", default: true },
@@ -74,9 +76,14 @@ export function readCommandLine(args: readonly string[]): Order | string {
   const { growth } = values;
   if (values.help) return usage;
   const base = values.quick ? quick : full;
-  const plan: Plan = { ...base, rounds: Number(values.rounds ?? (growth ? Math.min(3, base.rounds) : base.rounds)) };
+  const plan: Plan = {
+    ...base,
+    rounds: Number(values.rounds ?? (growth ? Math.min(3, base.rounds) : base.rounds)),
+    roundsEnd: 60 * Number(values.minutes ?? base.roundsEnd / 60),
+  };
   if (!Number.isInteger(plan.rounds) || plan.rounds < 1)
     throw new Error(`--rounds ${values.rounds}: a whole number from 1 on.`);
+  if (!(plan.roundsEnd > 0)) throw new Error(`--minutes ${values.minutes}: a number above 0.`);
   const all = growth ? growthCases(plan) : createCases(plan);
   const names = all.map(({ name, point }) => point?.series ?? name);
   const few = values.quick && !growth ? quickCases.join() : undefined;

@@ -27,6 +27,8 @@ t.test("cases and contenders are those that were named, and what is unknown is s
   t.throws(() => order("--cases", "tunel"), /--cases: tunel is none of warm-blob-1, /);
   t.throws(() => order("--contenders", "varnish"), /varnish is none of entrepot, /);
   t.throws(() => order("--rounds", "0"), /--rounds 0/);
+  t.equal(order("--minutes", "1.5").plan.roundsEnd, 90);
+  for (const none of ["0", "soon"]) t.throws(() => order("--minutes", none), `--minutes ${none}: a number above 0.`);
   t.throws(() => order("--fast"), /--fast/);
   t.end();
 });
