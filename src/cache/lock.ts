@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync, unlinkSync } from "node:fs";
-import { link, mkdir, readFile, readlink, rename, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { EntrepotError } from "../core/errors.ts";
 import { type Beacon, clearBeacons, isLit, raiseBeacon } from "./beacon.ts";
+import { lives, spaceOf, startOf } from "./process.ts";
 import { errnoOf } from "./trouble.ts";
 
 export interface LockOptions {
@@ -108,7 +109,7 @@ class Lock implements DirectoryLock {
   async #lives(holder: Holder): Promise<boolean> {
     const { space, beacon } = holder;
     const isNear = space === undefined || this.#space === undefined || space === this.#space;
-    if (isNear) return lives(holder);
+    if (isNear) return lives(holder.pid, holder.started);
     return beacon !== undefined && (await isLit(this.#directory, beacon));
   }
 
@@ -186,33 +187,6 @@ function parse(text: string): Holder | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function lives({ pid, started }: Pick<Holder, "pid" | "started">): Promise<boolean> {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if (errnoOf(error) !== "EPERM") return false;
-  }
-  const now = await startOf(pid);
-  return started === undefined || now === undefined || now === started;
-}
-
-/** proc_pid_stat(5), field 22, and the boot that it counts from; undefined where there is no /proc. */
-export async function startOf(pid: number): Promise<string | undefined> {
-  const [stat, boot] = await Promise.all([readText(`/proc/${pid}/stat`), readText("/proc/sys/kernel/random/boot_id")]);
-  // The name of the program stands in parentheses, and may hold anything.
-  const ticks = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-  return ticks === undefined ? undefined : `${boot?.trim() ?? ""} ${ticks}`;
-}
-
-/** Of the numbers of this process and of those that it sees; undefined where there is no /proc. */
-export async function spaceOf(): Promise<string | undefined> {
-  const [space, boot] = await Promise.all([
-    readlink("/proc/self/ns/pid").catch(() => undefined),
-    readText("/proc/sys/kernel/random/boot_id"),
-  ]);
-  return space === undefined ? undefined : `${boot?.trim() ?? ""} ${space}`;
 }
 
 function inUse(directory: string, { pid, space, host }: Holder, here: string | undefined): EntrepotError {

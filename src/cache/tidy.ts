@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { spoolDirectory } from "./layout.ts";
+import { lives } from "./process.ts";
 
 /**
  * Names of spools say whose they are: `<pid>-<run>-<number>.spool`. The run tells this process from an earlier one that had the same
@@ -45,17 +46,7 @@ export async function tidySpools(directory: string, isKept: (path: string) => bo
 async function isStale(name: string, path: string): Promise<boolean> {
   const match = grammar.exec(name);
   if (match && Number(match[1]) === process.pid) return match[2] !== run;
-  if (match && !isAlive(Number(match[1]))) return true;
+  if (match && !(await lives(Number(match[1])))) return true;
   const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
   return Date.now() - mtimeMs > (match ? deadAge : foreignAge);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: alive, and another user's.
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
 }

@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { spaceOf, startOf } from "../cache/lock.ts";
+import { spaceOf, startOf } from "../cache/process.ts";
 import { systemTimers, type Timers } from "../cache/timers.ts";
 import { errnoOf } from "../cache/trouble.ts";
 import type { Clock } from "../core/clock.ts";

@@ -6,12 +6,14 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import t from "tap";
+import { lives } from "../../src/cache/process.ts";
 import { testAuthority } from "../fixtures/certificates.ts";
 import { ProxyClient } from "../fixtures/proxy-client.ts";
 import { startRegistry, uniqueBytes } from "../fixtures/registry.ts";
 import type { Content } from "../fixtures/synthetic-blob.ts";
 import { randomOf } from "../fixtures/random.ts";
 import { ownEnvironment } from "./machine/environment.ts";
+import { processesOf } from "./machine/processes.ts";
 
 const main = resolve(import.meta.dirname, "../../src/main.ts");
 const hub = "registry-1.docker.io";
@@ -46,9 +48,12 @@ async function live(directory: string, env: Record<string, string>): Promise<Lif
 }
 
 async function end({ child, client }: Life, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+  const processes = processesOf(child.pid ?? 0);
   const exit = once(child, "exit");
   child.kill(signal);
   await exit;
+  // Workers see that their primary is gone, and end: what they hold till then is theirs.
+  for (const pid of processes) while (await lives(pid)) await delay(5);
   client.close();
 }
 

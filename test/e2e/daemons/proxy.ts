@@ -6,6 +6,7 @@ import { type Daemon, startDaemon } from "../machine/daemon.ts";
 import { ownEnvironment } from "../machine/environment.ts";
 import type { Place } from "../machine/place.ts";
 import { freePort } from "../machine/ports.ts";
+import { processesOf } from "../machine/processes.ts";
 
 /** Processes that serve clients, where a run asks for some number of them. */
 const { ENTREPOT_TEST_WORKERS: testWorkers } = process.env;
@@ -94,12 +95,6 @@ export async function startProxy(place: Place, given: Variables | ((url: string)
 /** proc_pid_status(5), VmHWM. */
 function peakOf(pid: number): number {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
-}
-
-/** A process and those that it has started. */
-function processesOf(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
-  return [pid, ...children.filter((child) => child.trim() !== "").map(Number)];
 }
 
 function parse(line: string): Record<string, unknown> {
