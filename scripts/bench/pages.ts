@@ -6,8 +6,8 @@ import { GiB, MiB } from "./plan.ts";
 const bytes = GiB;
 
 /**
- * Takes pages and frees them again, so that what is written next finds some that were in use a moment ago. The host of a virtual machine takes back what
- * is free for two seconds, and the next to write waits for its return: up to 2 CPU-s/GiB by chance of the turn. `memory`: a directory in memory.
+ * Takes pages and frees them again, so that what is written next is more likely to find some that were in use a moment ago. On a virtual machine the first
+ * write to a page can cost up to 2 CPU-s/GiB by chance of the turn, probably since its host takes free memory back. `memory`: a directory in memory.
  */
 export function takePages(memory: string): void {
   const file = path.join(memory, "pages");
