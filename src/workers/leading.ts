@@ -3,7 +3,8 @@ import type { Leaders } from "../serve/leaders.ts";
 import type { Settled } from "./claims.ts";
 
 interface Turn<Worker> {
-  readonly worker: Worker;
+  /** One of them leads, or will; the others have yet to hear that they do not. */
+  readonly workers: Set<Worker>;
   readonly waiting: ((settled: Settled | undefined) => void)[];
 }
 
@@ -11,9 +12,11 @@ interface Turn<Worker> {
 export class LeaderBoard<Worker> {
   readonly #turns = new Map<string, Turn<Worker>>();
 
-  /** Nothing where another one has it. */
+  /** Which of several comes to lead is not said here. */
   take(worker: Worker, key: string): void {
-    if (!this.#turns.has(key)) this.#turns.set(key, { worker, waiting: [] });
+    let turn = this.#turns.get(key);
+    if (turn === undefined) this.#turns.set(key, (turn = { workers: new Set(), waiting: [] }));
+    turn.workers.add(worker);
   }
 
   /** Resolves when the question is answered; with undefined where nobody leads, or not to the end. */
@@ -22,15 +25,17 @@ export class LeaderBoard<Worker> {
     return turn === undefined ? undefined : await new Promise((resolve) => turn.waiting.push(resolve));
   }
 
+  /** Without an answer it says that this worker does not lead, or has not to the end. */
   settle(worker: Worker, key: string, settled: Settled | undefined): void {
     const turn = this.#turns.get(key);
-    if (turn?.worker !== worker) return;
+    if (turn === undefined || !turn.workers.delete(worker)) return;
+    if (settled === undefined && turn.workers.size > 0) return;
     this.#turns.delete(key);
     for (const tell of turn.waiting) tell(settled);
   }
 
   died(worker: Worker): void {
-    for (const [key, turn] of this.#turns) if (turn.worker === worker) this.settle(worker, key, undefined);
+    for (const key of this.#turns.keys()) this.settle(worker, key, undefined);
   }
 }
 

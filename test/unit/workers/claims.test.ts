@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import t from "tap";
 import { type Claim, Claims } from "../../../src/workers/claims.ts";
-import { LeaderBoard, sharedLeaders } from "../../../src/workers/leading.ts";
 
 t.test("the first does the work, the others get what it came to", async (t) => {
   const claims = new Claims<number>();
@@ -61,30 +60,3 @@ t.test(
     t.pass();
   },
 );
-
-t.test("who asks what a flight's head will answer waits for it, unless its leader is gone", async (t) => {
-  const board = new LeaderBoard<number>();
-  const end = (worker: number) =>
-    sharedLeaders({
-      take: (key) => board.take(worker, key),
-      settle: (key, settled) => board.settle(worker, key, settled),
-      follow: (key) => board.follow(key),
-    });
-  const [one, other] = [end(1), end(2)];
-  t.equal(await other.follow("question"), "none");
-  const head = Promise.withResolvers<void>();
-  one.turn("question").began(head.promise);
-  other.turn("question").passed();
-  const answered = other.follow("question");
-  head.resolve();
-  t.equal(await answered, "answered");
-  const failing = Promise.withResolvers<void>();
-  one.turn("question").began(failing.promise);
-  const refused = other.follow("question");
-  failing.reject(new Error("refused"));
-  await t.rejects(refused, { message: "refused" });
-  one.turn("question");
-  const left = other.follow("question");
-  board.died(1);
-  t.equal(await left, "none");
-});
