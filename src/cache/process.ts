@@ -4,8 +4,15 @@ import { errnoOf } from "./trouble.ts";
 /** What stands in place of the start of a process that has ended and that nobody has waited for yet: it has a number, and holds nothing. */
 const ended = "ended";
 
-/** Whether a process runs; with `started`, as `startOf` gave it, that one and not a later one of the same number. */
-export async function lives(pid: number, started?: string): Promise<boolean> {
+/**
+ * Whether a process runs; with `started`, what `written` made of what `startOf` gave (nothing unless given), that one and not a later one of the
+ * same number.
+ */
+export async function lives(
+  pid: number,
+  started?: string,
+  written: (start: string) => string = (start) => start,
+): Promise<boolean> {
   try {
     process.kill(pid, 0);
   } catch (error) {
@@ -13,7 +20,7 @@ export async function lives(pid: number, started?: string): Promise<boolean> {
     if (errnoOf(error) !== "EPERM") return false;
   }
   const now = await startOf(pid);
-  return now !== ended && (started === undefined || now === undefined || now === started);
+  return now !== ended && (started === undefined || now === undefined || written(now) === started);
 }
 
 /** What the system says of the start of a process (proc_pid_stat(5), field 22) and the boot that it counts from; undefined where there is no /proc. */

@@ -1,3 +1,4 @@
+import { lives } from "../cache/process.ts";
 import { hashOf } from "./layout.ts";
 
 /** Who is writing to an upload, as its file's name says. */
@@ -10,9 +11,6 @@ export interface Holder {
   /** One registry of that process. */
   readonly instance: string;
 }
-
-/** Undefined where the system has no /proc. */
-export type StartOf = (pid: number) => Promise<string | undefined>;
 
 const grammar = /^data\.(\d{1,10})-([0-9a-f]{12})-([0-9a-f]{12})-([0-9a-f]{12})$/;
 const unknown = "0".repeat(12);
@@ -32,13 +30,6 @@ export function mark(fact: string | undefined): string {
 }
 
 /** Whether the process that holds it, of this space, still runs. */
-export async function isAlive({ pid, started }: Holder, startOf: StartOf): Promise<boolean> {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    // EPERM: alive, and another user's.
-    if (!(error instanceof Error && "code" in error && error.code === "EPERM")) return false;
-  }
-  const now = mark(await startOf(pid));
-  return now === unknown || started === unknown || now === started;
+export async function isAlive({ pid, started }: Holder): Promise<boolean> {
+  return await lives(pid, started === unknown ? undefined : started, mark);
 }

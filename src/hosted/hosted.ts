@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { spaceOf, startOf } from "../cache/process.ts";
+import { spaceOf } from "../cache/process.ts";
 import { systemTimers, type Timers } from "../cache/timers.ts";
 import { errnoOf } from "../cache/trouble.ts";
 import type { Clock } from "../core/clock.ts";
@@ -51,7 +51,7 @@ export async function openHosted(options: HostedOptions): Promise<Hosted> {
   await makeDirectory(temporary === undefined ? "REGISTRY_STORAGE" : "TEMPORARY_REGISTRY_STORAGE", uploadsDirectory);
   const blobs = new Blobs(root, clock);
   const repositories = new Repositories({ root, clock });
-  const uploads = new Uploads({ directory: uploadsDirectory, clock, ttl: uploadTtl, startOf, spaceOf });
+  const uploads = new Uploads({ directory: uploadsDirectory, clock, ttl: uploadTtl, spaceOf });
   const collector: CollectorParts = { root, repositories, uploads, clock, grace: gcGrace };
   const stopped = new AbortController();
   const tick = Math.max(1, Math.min(uploadTtl, gcInterval === 0 ? uploadTtl : gcInterval, longestTick));

@@ -3,12 +3,13 @@ import { mkdir, readdir, rename, rm, rmdir, stat, utimes, writeFile } from "node
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
+import { startOf } from "../cache/process.ts";
 import { openFile, statFile } from "../cache/spool.ts";
 import { errnoOf } from "../cache/trouble.ts";
 import type { Clock } from "../core/clock.ts";
 import { EntrepotError } from "../core/errors.ts";
 import { isOlder } from "./durable.ts";
-import { type Holder, holderFile, isAlive, mark, parseHolder, type StartOf } from "./holder.ts";
+import { type Holder, holderFile, isAlive, mark, parseHolder } from "./holder.ts";
 import { hashOf } from "./layout.ts";
 import { RunningHash } from "./running-hash.ts";
 import { Upload } from "./upload.ts";
@@ -18,7 +19,6 @@ export interface UploadsParts {
   readonly clock: Clock;
   /** Milliseconds without a byte after which an upload is forgotten. */
   readonly ttl: number;
-  readonly startOf: StartOf;
   /** Of this process's number; undefined where the system does not say. */
   readonly spaceOf: () => Promise<string | undefined>;
   /** Milliseconds that a request waits for another process to let go of an upload. */
@@ -49,7 +49,7 @@ export class Uploads {
     this.#parts = parts;
     const { pid } = process;
     const instance = randomBytes(6).toString("hex");
-    this.#me = Promise.all([parts.startOf(pid), parts.spaceOf()]).then(([started, space]) => {
+    this.#me = Promise.all([startOf(pid), parts.spaceOf()]).then(([started, space]) => {
       return { pid, started: mark(started), space: mark(space), instance };
     });
   }
@@ -165,7 +165,7 @@ export class Uploads {
 
   async #isAlive(holder: Holder, me: Holder, path: string): Promise<boolean> {
     if (holder.instance === me.instance) return true;
-    if (holder.space === me.space) return await isAlive(holder, this.#parts.startOf);
+    if (holder.space === me.space) return await isAlive(holder);
     const { clock, ttl } = this.#parts;
     return !(await isOlder(path, clock.now() - Math.min(ttl, silence)).catch(() => false));
   }

@@ -1,8 +1,12 @@
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, renameSync, utimesSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import t, { type Test } from "tap";
+import { lives, startOf } from "../../../src/cache/process.ts";
 import { digestOf } from "../../../src/core/digest.ts";
 import { holderFile, mark } from "../../../src/hosted/holder.ts";
 import { Uploads, type UploadsParts } from "../../../src/hosted/uploads.ts";
@@ -22,7 +26,6 @@ function uploadsIn(directory: string, parts: Partial<UploadsParts> = {}): Upload
     directory,
     clock: new Clock(),
     ttl: hour,
-    startOf: () => Promise.resolve("boot 1"),
     spaceOf: () => Promise.resolve("here"),
     patience: 0,
     ...parts,
@@ -36,9 +39,9 @@ function fileIn(directory: string): string {
 }
 
 /** As a process that was killed leaves it. */
-function leaveWith(directory: string, pid: number, space = "here"): void {
+function leaveWith(directory: string, pid: number, space = "here", started = "0123456789ab"): void {
   const file = fileIn(directory);
-  const holder = { pid, started: "0123456789ab", space: mark(space), instance: "ba9876543210" };
+  const holder = { pid, started, space: mark(space), instance: "ba9876543210" };
   renameSync(file, join(file, "..", holderFile(holder)));
 }
 
@@ -81,6 +84,26 @@ t.test("of what another process holds nothing is taken while it lives; when it i
   const taken = await other.claim("app", session, signal);
   t.equal(taken.size, 3, "that number is another process's by now");
   await taken.discard();
+});
+
+t.test("what a process holds is free from its end, waited for or not", async (t) => {
+  // The shell waits for nobody: what it started has ended, and keeps its number.
+  const shell = spawn("sh", ["-c", "sleep 60 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "inherit"] });
+  t.teardown(() => shell.kill("SIGKILL"));
+  const [line] = (await once(createInterface(shell.stdout), "line")) as [string];
+  const pid = Number(line);
+  for (const started of [await startOf(pid), undefined]) {
+    const directory = t.testdir();
+    const uploads = uploadsIn(directory);
+    const session = await uploads.create("app");
+    leaveWith(directory, pid, "here", mark(started));
+    if (started !== undefined) {
+      await t.rejects(uploads.claim("app", session, signal), { code: "BLOB_UPLOAD_INVALID", status: 409 });
+      process.kill(pid, "SIGKILL");
+      while (await lives(pid)) await new Promise(setImmediate);
+    }
+    await (await uploads.claim("app", session, signal)).discard();
+  }
 });
 
 t.test("another container's process cannot be seen: it holds an upload as long as bytes come", async (t) => {
