@@ -19,8 +19,15 @@ export type SendBare = (request: {
   readonly signal: AbortSignal;
 }) => Promise<{ readonly status: number; readonly body: Readable }>;
 
+/** Where a token service is, parsed once for all requests to it; plain data, which processes can share. */
+export interface Realm {
+  /** Without user, password and fragment. */
+  readonly href: string;
+  readonly origin: Origin;
+}
+
 export interface TokenRequest {
-  readonly realm: URL;
+  readonly realm: Realm;
   readonly service: string | undefined;
   /** Several scopes are separated by spaces. */
   readonly scope: string | undefined;
@@ -40,6 +47,15 @@ const defaultSeconds = 60;
 /** Tokens with many scopes have some kilobytes. */
 const longestAnswer = 1024 * 1024;
 
+/** Of a challenge's `realm`; undefined where it is no http or https URL. */
+export function realmOf(text: string | undefined): Realm | undefined {
+  const url = text !== undefined && URL.canParse(text) ? new URL(text) : undefined;
+  const origin = url && originOfUrl(url);
+  if (url === undefined || origin === undefined) return undefined;
+  url.username = url.password = url.hash = "";
+  return { href: url.href, origin };
+}
+
 /**
  * A token, or undefined where the service refuses one. Rejects with UPSTREAM_UNREACHABLE where it is out of order, UPSTREAM_PROTOCOL where it
  * answers something else than a token, and as the fetch does.
@@ -49,9 +65,8 @@ export async function exchange(
   request: TokenRequest,
   signal: AbortSignal,
 ): Promise<IssuedToken | undefined> {
-  const origin = originOfUrl(request.realm);
-  if (origin === undefined) return undefined;
-  let answer = await get(send, origin, request, signal);
+  const { host } = request.realm.origin;
+  let answer = await get(send, request, signal);
   // A service that only knows OAuth2 has no GET.
   if (
     (answer.status === 404 || answer.status === 405) &&
@@ -59,23 +74,21 @@ export async function exchange(
     request.credential.user !== ""
   ) {
     answer.body.destroy();
-    answer = await post(send, origin, request, request.credential, signal);
+    answer = await post(send, request, request.credential, signal);
   }
   const { status, body } = answer;
-  if (status === 200) return parseToken(await read(body, origin.host), origin.host);
+  if (status === 200) return parseToken(await read(body, host), host);
   body.destroy();
   if (status === 429 || status >= 500) {
-    throw new EntrepotError("UPSTREAM_UNREACHABLE", `The token service ${origin.host} answered ${status}.`);
+    throw new EntrepotError("UPSTREAM_UNREACHABLE", `The token service ${host} answered ${status}.`);
   }
   if (status >= 400) return undefined;
-  throw new EntrepotError(
-    "UPSTREAM_PROTOCOL",
-    `The token service ${origin.host} answered ${status} instead of a token.`,
-  );
+  throw new EntrepotError("UPSTREAM_PROTOCOL", `The token service ${host} answered ${status} instead of a token.`);
 }
 
-function get(send: SendBare, origin: Origin, request: TokenRequest, signal: AbortSignal) {
-  const url = new URL(request.realm);
+function get(send: SendBare, request: TokenRequest, signal: AbortSignal) {
+  const { href, origin } = request.realm;
+  const url = new URL(href);
   if (request.service !== undefined) url.searchParams.set("service", request.service);
   for (const scope of request.scope?.split(" ") ?? []) if (scope !== "") url.searchParams.append("scope", scope);
   return send({
@@ -90,7 +103,9 @@ function get(send: SendBare, origin: Origin, request: TokenRequest, signal: Abor
   });
 }
 
-function post(send: SendBare, origin: Origin, request: TokenRequest, credential: Credential, signal: AbortSignal) {
+function post(send: SendBare, request: TokenRequest, credential: Credential, signal: AbortSignal) {
+  const { href, origin } = request.realm;
+  const { pathname, search } = new URL(href);
   const form = new URLSearchParams({ grant_type: "password", client_id: "entrepot" });
   if (request.service !== undefined) form.set("service", request.service);
   if (request.scope !== undefined) form.set("scope", request.scope);
@@ -100,7 +115,7 @@ function post(send: SendBare, origin: Origin, request: TokenRequest, credential:
   return send({
     origin,
     method: "POST",
-    path: request.realm.pathname + request.realm.search,
+    path: pathname + search,
     headers: {
       accept: "application/json",
       "accept-encoding": "identity",

@@ -129,7 +129,10 @@ function keep(issued: IssuedToken, now: number): Kept {
 }
 
 function tooSlow(request: TokenRequest): EntrepotError {
-  return new EntrepotError("UPSTREAM_TIMEOUT", `The token service ${request.realm.host} did not answer in time.`);
+  return new EntrepotError(
+    "UPSTREAM_TIMEOUT",
+    `The token service ${request.realm.origin.authority} did not answer in time.`,
+  );
 }
 
 function keyOf(request: TokenRequest): string {

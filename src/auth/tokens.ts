@@ -1,11 +1,11 @@
 import { type Challenge, parseChallenges } from "../core/challenge.ts";
 import type { Clock } from "../core/clock.ts";
 import { EntrepotError } from "../core/errors.ts";
-import { type Origin, originOfUrl } from "../core/origin.ts";
+import type { Origin } from "../core/origin.ts";
 import { ownMaps, type Share } from "../core/shared-map.ts";
 import type { Log } from "../observe/log.ts";
 import type { Credential, Credentials } from "./credentials.ts";
-import { type SendBare, type TokenRequest, exchange } from "./exchange.ts";
+import { type Realm, type SendBare, type TokenRequest, exchange, realmOf } from "./exchange.ts";
 import { createTokenCache } from "./token-cache.ts";
 
 export interface AuthorizerOptions {
@@ -60,18 +60,12 @@ export interface TokenAuthorizer {
 
 type Service = Pick<TokenRequest, "realm" | "service">;
 
-/** A service as plain data. */
-interface Challenged {
-  readonly realm: string;
-  readonly service: string | undefined;
-}
-
 /** Answers for the configured credentials: Basic, and tokens in exchange for them. */
 export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
   const { credentials, log, share = ownMaps } = options;
   const max = options.maxEntries ?? 1000;
   // What an origin's last challenge said, so that the next request gets its token without a 401 first.
-  const services = share<Challenged>("challenges", max);
+  const services = share<Service>("challenges", max);
   const scopes = share<string>("challenge-scopes", max);
   const cache = createTokenCache({
     exchange: (request, signal) => exchange(options.send, request, signal),
@@ -83,17 +77,15 @@ export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
     timeoutMs: options.timeoutMs ?? 60_000,
     onRenewalFailed: (request, error) => {
       log.warn(
-        { realm: request.realm.host, problem: problemOf(error) },
+        { realm: request.realm.origin.authority, problem: problemOf(error) },
         "A token could not be renewed; the old one is still good.",
       );
     },
   });
 
   /** The token service's own credential before the registry's: a password goes to whom it was configured for. */
-  const credentialFor = (own: Credential, realm: URL, { as }: Origin): Credential => {
-    const service = as === undefined ? originOfUrl(realm) : undefined;
-    return (service && credentials(service)) ?? own;
-  };
+  const credentialFor = (own: Credential, realm: Realm, { as }: Origin): Credential =>
+    (as === undefined ? credentials(realm.origin) : undefined) ?? own;
 
   return {
     async beforehand({ origin, scope, anonymously, signal }) {
@@ -101,9 +93,8 @@ export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
       if (own === undefined && !anonymously) return undefined;
       // The registry's own answer to the password, or to nothing, decides where there is no token.
       const otherwise = own && { authorization: own.basic, injected: true };
-      const known = services.get(origin.name);
-      if (known === undefined) return otherwise;
-      const service: Service = { realm: new URL(known.realm), service: known.service };
+      const service = services.get(origin.name);
+      if (service === undefined) return otherwise;
       const asked = scopes.get(scopeKey(origin, scope)) ?? scope;
       // A token for no scope opens nothing.
       if (own === undefined && asked === undefined) return undefined;
@@ -136,7 +127,7 @@ export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
       const asked = bearer.parameters["scope"] ?? scope;
       const request: TokenRequest = { ...service, scope: asked, credential };
       if (own === undefined || !anonymous) {
-        services.set(origin.name, { realm: service.realm.href, service: service.service });
+        services.set(origin.name, service);
         if (asked !== undefined && asked !== scope) scopes.set(scopeKey(origin, scope), asked);
       }
       if (refused?.startsWith("Bearer ") === true && !cache.reject(request, refused.slice(7))) return undefined;
@@ -148,18 +139,16 @@ export function createAuthorizer(options: AuthorizerOptions): TokenAuthorizer {
 
 /** The token service of a challenge; undefined where it cannot be trusted with a password. */
 function serviceOf(challenge: Challenge, origin: Origin, options: AuthorizerOptions): Service | undefined {
-  const { realm, service } = challenge.parameters;
-  const url = realm !== undefined && URL.canParse(realm) ? new URL(realm) : undefined;
-  const target = url && originOfUrl(url);
-  if (url === undefined || target === undefined || (target.scheme === "http" && !options.isPlain(origin))) {
+  const { realm: named, service } = challenge.parameters;
+  const realm = realmOf(named);
+  if (realm === undefined || (realm.origin.scheme === "http" && !options.isPlain(origin))) {
     options.log.warn(
       { origin: origin.name },
       "The registry's challenge names no https token service; it is not answered.",
     );
     return undefined;
   }
-  url.username = url.password = url.hash = "";
-  return { realm: url, service };
+  return { realm, service };
 }
 
 function scopeKey(origin: Origin, scope: string | undefined): string {

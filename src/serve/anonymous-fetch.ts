@@ -1,9 +1,9 @@
-import { exchange } from "../auth/exchange.ts";
+import { exchange, realmOf } from "../auth/exchange.ts";
 import { createTokenCache } from "../auth/token-cache.ts";
 import { parseChallenges } from "../core/challenge.ts";
 import type { Clock } from "../core/clock.ts";
 import { first } from "../core/headers.ts";
-import { type Origin, originOfUrl } from "../core/origin.ts";
+import type { Origin } from "../core/origin.ts";
 import type { Share } from "../core/shared-map.ts";
 import type { Fetch, UpstreamRequest, UpstreamResponse } from "../upstream/types.ts";
 import { withoutIdentity } from "./identity.ts";
@@ -61,14 +61,11 @@ function tokenRequestOf(
   // Of another host's challenge the client of the way out has made what can be made.
   if (from.name !== origin.name) return undefined;
   const challenge = parseChallenges(first(headers["www-authenticate"])).find(({ scheme }) => scheme === "bearer");
-  const realm = challenge?.parameters["realm"];
-  if (challenge === undefined || realm === undefined || !URL.canParse(realm)) return undefined;
-  const url = new URL(realm);
-  const target = originOfUrl(url);
-  if (target === undefined || (target.scheme === "http" && !isPlain(origin))) return undefined;
-  url.username = url.password = url.hash = "";
+  const realm = realmOf(challenge?.parameters["realm"]);
+  if (challenge === undefined || realm === undefined) return undefined;
+  if (realm.origin.scheme === "http" && !isPlain(origin)) return undefined;
   const { service, scope: asked = scope } = challenge.parameters;
-  return { realm: url, service, scope: asked, credential: undefined };
+  return { realm, service, scope: asked, credential: undefined };
 }
 
 function letGo({ body }: UpstreamResponse): void {
