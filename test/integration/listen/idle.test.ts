@@ -1,4 +1,5 @@
 import t from "tap";
+import { until } from "../stage.ts";
 import { codeOf, converse, dial, dialConnect, secure, startRig } from "./rig.ts";
 
 t.test("a body that stands still gets 408, and its exchange knows why", async (t) => {
@@ -13,13 +14,28 @@ t.test("a body that stands still gets 408, and its exchange knows why", async (t
   await rig.stillServes();
 });
 
-t.test("a slow body is no idle one", async (t) => {
-  const rig = await startRig(t, { timeouts: { clientBody: 250 } });
+t.test("a slow body is no idle one, however long it takes in all", async (t) => {
+  // The timer runs at the shorter limit, and the test lets it run out: twice between two bytes, where the third time would be the end.
+  const rig = await startRig(t, { timeouts: { send: 20_000, clientBody: 60_000 } });
   const client = await dial(rig.port);
   client.send("PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n");
-  const drip = setInterval(() => client.send("a"), 50);
-  t.teardown(() => clearInterval(drip));
-  await client.until(/"body":"aaaaaaaaaa"/);
+  const { socket } = (await until(() => rig.exchanges[0])).request;
+  const timer = (times: number): void => {
+    for (let time = 0; time < times; time += 1) socket.emit("timeout");
+  };
+  for (let sent = 0; sent < 9; sent += 1) {
+    timer(2);
+    const before = socket.bytesRead;
+    client.send("a");
+    await until(() => socket.bytesRead > before);
+  }
+  timer(2);
+  client.send("a");
+  t.match(await client.until(/"body":"a+"/), /"body":"aaaaaaaaaa"/);
+  client.send("PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\na");
+  await until(() => rig.exchanges[1]);
+  timer(3);
+  t.match(await client.ended, / 408 /, "the timer that the test lets run out is the one that counts");
 });
 
 t.test("a body that has come, and waits for a slow reader, keeps nobody waiting", async (t) => {
