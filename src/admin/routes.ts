@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import { TLSSocket } from "node:tls";
 import { isIPv6 } from "node:net";
-import { parseHostPort } from "../core/origin.ts";
+import type { Origin } from "../core/origin.ts";
 import type { Exchange, Handler } from "../serve/exchange.ts";
 import { sendText } from "../serve/write.ts";
 import type { DashboardData } from "./dashboard-data.ts";
@@ -20,6 +19,8 @@ export interface AdminParts {
   readonly rootPem: string;
   /** Whether the name is the proxy's own and not one that a client could resolve (docker.caching.proxy.internal). */
   readonly isOwnName: (host: string) => boolean;
+  /** Where the client of an exchange reaches the proxy, as far as the request says. */
+  readonly namedUrl: (exchange: Exchange) => Origin | undefined;
   readonly ready: () => Readiness | Promise<Readiness>;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   readonly snapshot: () => DashboardData | Promise<DashboardData>;
@@ -119,7 +120,7 @@ function sendJson(exchange: Exchange, data: DashboardData): void {
 }
 
 function sendSetup(exchange: Exchange, parts: AdminParts): void {
-  const url = askedUrl(exchange, parts.isOwnName);
+  const url = askedUrl(exchange, parts);
   if (url === undefined) {
     const problem =
       "The Host header is no address that a machine could be set up with; ask under the proxy's own name or IP address.\n";
@@ -137,11 +138,9 @@ function sendSetup(exchange: Exchange, parts: AdminParts): void {
  * The proxy's address as the client knows it, without a slash at the end. The text goes into a script that runs as root: nothing but
  * letters, digits, dots, hyphens and underscores, or an IPv6 address, is let through.
  */
-function askedUrl({ request, arrival }: Exchange, isOwnName: (host: string) => boolean): string | undefined {
-  const given = parseHostPort(request.headers.host ?? "");
-  if (given === undefined || arrival.door === "connect" || isOwnName(given.host)) return undefined;
-  const host = isIPv6(given.host) ? `[${given.host}]` : given.host;
-  if (host === given.host && !/^[a-z0-9_]([a-z0-9._-]{0,251}[a-z0-9_])?$/.test(host)) return undefined;
-  const scheme = request.socket instanceof TLSSocket ? "https" : "http";
-  return `${scheme}://${host}${given.port === undefined ? "" : `:${given.port}`}`;
+function askedUrl(exchange: Exchange, { namedUrl, isOwnName }: AdminParts): string | undefined {
+  const url = exchange.arrival.door === "connect" ? undefined : namedUrl(exchange);
+  if (url === undefined || isOwnName(url.host)) return undefined;
+  if (!isIPv6(url.host) && !/^[a-z0-9_]([a-z0-9._-]{0,251}[a-z0-9_])?$/.test(url.host)) return undefined;
+  return `${url.scheme}://${url.authority}`;
 }

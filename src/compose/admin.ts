@@ -4,6 +4,7 @@ import type { Authority } from "../ca/authority.ts";
 import { frontLines } from "../config/front-lines.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
+import { createNamedUrl } from "../front/public-url.ts";
 import type { Listener } from "../listen/listener.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Recent } from "../observe/recent.ts";
@@ -47,6 +48,7 @@ export function createAdminHandler(needs: AdminNeeds): Handler {
   return createAdmin({
     rootPem: authority.rootPem,
     isOwnName: policy.isOwnName,
+    namedUrl: createNamedUrl(policy.trustsProxy),
     ready: () => readiness(authority, clock),
     metrics: { contentType: metrics.contentType, text: () => (overview ?? metrics).text() },
     snapshot: () => (overview === undefined ? snapshot() : overview.snapshot(snapshot())),

@@ -79,7 +79,7 @@ export const options = {
     kind: addressRanges,
     default: "",
     otherwise: "nobody",
-    help: "Proxies before this one whose X-Forwarded-Proto and X-Forwarded-Host say under which URL clients of a front reach it.",
+    help: "Proxies before this one whose X-Forwarded-Proto and X-Forwarded-Host say under which URL clients reach it.",
   }),
   denyTargets: option({
     group: "Listening",

@@ -91,6 +91,22 @@ t.test("the setup script is for the address it was asked under", async (t) => {
     t.equal((await ask("/setup/systemd")).status, 400, "a name that nobody resolves");
 });
 
+t.test(
+  "behind a proxy that is trusted, the setup script is for the address that it says it was asked under",
+  async (t) => {
+    const forwarded = { host: "inside:3128", "x-forwarded-proto": "https", "x-forwarded-host": "proxy.example" };
+    for (const [trusted, url] of [
+      ["127.0.0.0/8", "https://proxy.example/"],
+      ["192.0.2.0/24", "http://inside:3128/"],
+    ] as const) {
+      const { proxy } = await stage(t, { env: { TRUSTED_PROXIES: trusted } });
+      const { text } = await doors(t, proxy).origin("/setup/systemd", forwarded);
+      t.match(text, `Environment="HTTPS_PROXY=${url}"\n`);
+      t.match(text, `fetch '${url}ca.crt'`);
+    }
+  },
+);
+
 t.test("the numbers move with what is served", async (t) => {
   const { registry, proxy, client } = await stage(t);
   const { origin } = doors(t, proxy);

@@ -5,6 +5,7 @@ import { text } from "node:stream/consumers";
 import type { Test } from "tap";
 import { type AdminParts, createAdmin } from "../../../src/admin/routes.ts";
 import type { DashboardData } from "../../../src/admin/dashboard-data.ts";
+import { createNamedUrl } from "../../../src/front/public-url.ts";
 import { type Arrival, Exchange, type Handler } from "../../../src/serve/exchange.ts";
 
 export const emptyData: DashboardData = {
@@ -22,6 +23,7 @@ export function adminWith(parts: Partial<AdminParts>): Handler {
   return createAdmin({
     rootPem: "the root\n",
     isOwnName: (host) => host === "docker.caching.proxy.internal",
+    namedUrl: createNamedUrl(() => false),
     ready: () => ({ ok: true, problems: [] }),
     metrics: { contentType: "text/plain; version=0.0.4", text: async () => "entrepot_x 1\n" },
     snapshot: () => emptyData,

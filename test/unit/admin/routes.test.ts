@@ -1,4 +1,5 @@
 import t from "tap";
+import { createNamedUrl } from "../../../src/front/public-url.ts";
 import { adminWith, emptyData, serveOwn } from "./own-server.ts";
 
 t.test("the front says in a plain sentence that it works, and shows a browser the dashboard", async (t) => {
@@ -123,6 +124,15 @@ t.test("a script is only made for an address that a machine could use", async (t
     const { status, body } = await own.ask("/setup/systemd", "GET", { host });
     t.equal(status, 400, JSON.stringify(host));
     t.notMatch(body, /reboot|#!/);
+  }
+  const trusting = await serveOwn(t, adminWith({ namedUrl: createNamedUrl(() => true) }));
+  for (const host of ["$(reboot)", "docker.caching.proxy.internal"]) {
+    const told = { host: "proxy.example", "x-forwarded-host": host };
+    t.equal(
+      (await trusting.ask("/setup/systemd", "GET", told)).status,
+      400,
+      "nor where a proxy that is trusted says so",
+    );
   }
   const inside = await serveOwn(t, adminWith({}), "connect");
   t.equal((await inside.ask("/setup/systemd")).status, 400);
