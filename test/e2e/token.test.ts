@@ -1,17 +1,11 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import t, { type Test } from "tap";
-import { startTokenServer, type TokenServer } from "../fixtures/token-server.ts";
 import { criPull } from "./clients/cri.ts";
 import { libpod } from "./clients/libpod.ts";
 import { startContainerd } from "./daemons/containerd.ts";
-import { startUpstream, type Upstream } from "./daemons/docker-registry.ts";
 import { startDockerd } from "./daemons/dockerd.ts";
 import { startProxy } from "./daemons/proxy.ts";
-import { type Image, makeImage } from "./images/image.ts";
-import { type Authority, makeAuthority } from "./machine/authority.ts";
-import { openPlace, type Place } from "./machine/place.ts";
 import { skipWithout } from "./machine/programs.ts";
+import { setGuarded } from "./stage.ts";
 
 t.setTimeout(240_000);
 const skip = skipWithout("dockerd", "docker", "runc", "containerd", "skopeo", "docker-registry", "openssl");
@@ -22,38 +16,18 @@ const users = {
 };
 const login = ["--username", "alice", "--password", users.alice.password] as const;
 
-interface Guarded {
-  readonly place: Place;
-  readonly authority: Authority;
-  readonly tokens: TokenServer;
-  readonly upstream: Upstream;
-  readonly image: Image;
-  /** Of the users that asked for tokens while `action` ran; undefined is somebody without a name. */
-  askers(action: () => Promise<unknown>): Promise<(string | undefined)[]>;
-}
-
-/** A registry that wants tokens of a service on another host, with a public and a private repository. */
-async function guard(t: Test, registry: string, service: string, path: string): Promise<Guarded> {
-  const place = openPlace(t);
-  const authority = makeAuthority(place);
-  const options = { names: [service], realmPort: 443, path, service: registry, users, anonymous: ["library/public"] };
-  const tokens = await startTokenServer(t, options);
-  const certificates = join(place.directory, "tokens.pem");
-  writeFileSync(certificates, tokens.rootCertificatePem);
-  const storage = place.folder("storage");
-  const open = await startUpstream(place, { authority, hosts: ["open.test"], storage });
-  const image = makeImage(place.folder("image"), registry);
-  for (const repository of ["library/public", "team/private"]) await open.push(image, `${repository}:1`);
-  const { realm, issuer } = tokens;
-  const token = { realm, service: registry, issuer, rootcertbundle: certificates };
-  const upstream = await startUpstream(place, { authority, hosts: [registry], storage, token });
+/** A registry that wants tokens of a service on another host, with the same image in a public and a private repository. */
+async function guard(t: Test, registry: string, service: string, path: string) {
+  const contents = { "library/public": registry, "team/private": registry };
+  const guarded = await setGuarded(t, { registry, service, path, users, anonymous: ["library/public"], contents });
+  const { tokens, images } = guarded;
+  const image = images["team/private"];
+  if (image === undefined) throw new Error("The registry has no image.");
   return {
-    place,
-    authority,
-    tokens,
-    upstream,
+    ...guarded,
     image,
-    async askers(action) {
+    /** The users that asked for tokens while `action` ran; undefined is somebody without a name. */
+    async askers(action: () => Promise<unknown>): Promise<(string | undefined)[]> {
       const from = tokens.requests.length;
       await action();
       return [...new Set(tokens.requests.slice(from).map(({ user }) => user))];
@@ -62,17 +36,13 @@ async function guard(t: Test, registry: string, service: string, path: string): 
 }
 
 await t.test("Docker Hub, whose tokens come from auth.docker.io", { skip }, async (t: Test) => {
-  const { place, authority, tokens, upstream, image, askers } = await guard(
+  const { place, authority, hostMap, image, askers } = await guard(
     t,
     "registry-1.docker.io",
     "auth.docker.io",
     "/token",
   );
-  const variables = {
-    HOST_MAP: [upstream.hostMap, ...tokens.hostMap].join(" "),
-    UPSTREAM_CA_FILE: authority.file,
-  };
-  const proxy = await startProxy(place, variables);
+  const proxy = await startProxy(place, { HOST_MAP: hostMap, UPSTREAM_CA_FILE: authority.file });
   const engine = await startDockerd(place, proxy.clientEnvironment);
   const containerd = await startContainerd(place, proxy.clientEnvironment);
   const { docker } = engine;
@@ -122,9 +92,9 @@ await t.test("Docker Hub, whose tokens come from auth.docker.io", { skip }, asyn
 
 await t.test("a registry whose tokens come from its main domain, as GitLab's", { skip }, async (t: Test) => {
   const registry = "registry.gitlab.test";
-  const { place, authority, tokens, upstream, image, askers } = await guard(t, registry, "gitlab.test", "/jwt/auth");
+  const { place, authority, hostMap, image, askers } = await guard(t, registry, "gitlab.test", "/jwt/auth");
   const variables = {
-    HOST_MAP: [upstream.hostMap, ...tokens.hostMap].join(" "),
+    HOST_MAP: hostMap,
     REGISTRIES: `${registry} gitlab.test`,
     UPSTREAM_CA_FILE: authority.file,
     AUTH_REGISTRIES_DELIMITER: ";;;",
