@@ -1,7 +1,8 @@
-import { openPrimary } from "../compose/primary.ts";
+import { openDoors, openPrimary } from "../compose/primary.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { asEntrepotError } from "../core/errors.ts";
+import type { Reservation } from "../listen/reservation.ts";
 import type { Log } from "../observe/log.ts";
 import { Crew } from "../workers/crew.ts";
 import type { StopMode } from "./io.ts";
@@ -24,7 +25,7 @@ export async function supervise(loaded: LoadedConfig, parts: SuperviseParts): Pr
   const version = packageVersion();
   let current = loaded;
   const service = await openPrimary(loaded.config, { log, version, clock, workers: () => crew.size });
-  const crew: Crew = new Crew({ primary: service.primary, log });
+  const crew: Crew<Reservation> = new Crew({ primary: service.primary, log });
   try {
     const stopped = new Promise<void>((resolve, reject) => {
       io.signals.onStop((how: StopMode) => {
@@ -37,7 +38,9 @@ export async function supervise(loaded: LoadedConfig, parts: SuperviseParts): Pr
     });
     // One that comes while it starts is done when it has.
     io.signals.onReload(() => void reload());
-    const listening = await crew.start(size(loaded.config, log));
+    const listening = await crew.start(size(loaded.config, log), (workers, earlier) =>
+      openDoors(loaded.config, workers, log, earlier),
+    );
     io.stderr.write(startScreen({ version, loaded, listening, authority: service.authority, workers: crew.size }));
     const { fingerprint } = service.authority;
     log.info({ event: "listening", listening, fingerprint, workers: crew.size }, "ready");
@@ -56,7 +59,9 @@ export async function supervise(loaded: LoadedConfig, parts: SuperviseParts): Pr
       const kept = lasting.filter((name) => config[name] !== current.config[name]);
       if (kept.length > 0)
         log.warn({ event: "reload", options: kept }, "these options take a restart; until then the old values count");
-      await crew.reload(Math.max(1, size(config, log)), config.shutdownTimeout);
+      await crew.reload(Math.max(1, size(config, log)), config.shutdownTimeout, (workers, earlier) =>
+        openDoors(config, workers, log, earlier),
+      );
       service.configure(config);
       current = next;
       log.info({ event: "reloaded", workers: crew.size }, "new workers serve; the old ones end what they have");

@@ -23,10 +23,14 @@ export async function work({ config }: LoadedConfig, parts: StartParts & { reado
     const log = parts.log.child({ worker: welcome.worker });
     const open = joinInstance(link, welcome);
     const service = await compose(config, { log, version: packageVersion(), clock, open });
-    const listening = await service.start();
+    const listening = await service.start(welcome.doors);
     await new Promise<void>((resolve, reject) => {
       link.ready(listening, {
         figures: service.figures,
+        adopt: (queues) =>
+          void service
+            .adopt(queues)
+            .catch((error: unknown) => log.error({ event: "worker", err: error }, "a socket could not be taken over")),
         stop: (how, limit) => void service.stop(how, limit).then(resolve, reject),
       });
     });

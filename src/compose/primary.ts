@@ -7,10 +7,22 @@ import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Log } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
+import { Reservation } from "../listen/reservation.ts";
 import { Primary } from "../workers/primary.ts";
 import { keepCache } from "./cache.ts";
 import { makeKeys, shapesIn } from "./instance.ts";
 import { ownAuthority } from "./options.ts";
+
+/** Binds what a configuration says is to be listened on, for so many workers. Rejects with CONFIG_INVALID that names the option. */
+export async function openDoors(
+  config: Config,
+  workers: number,
+  log: Log,
+  earlier?: Reservation,
+): Promise<Reservation> {
+  const addresses = { hosts: config.host, ports: config.port, tlsPorts: config.tlsPort };
+  return await Reservation.open(addresses, workers, log, earlier);
+}
 
 /** The process that keeps what must be one for an instance, and serves no client. */
 export interface PrimaryService {

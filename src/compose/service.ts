@@ -4,7 +4,7 @@ import { createLeafContexts } from "../ca/leaf.ts";
 import type { Config } from "../config/schema.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { createListener } from "../listen/listener.ts";
-import type { Listening } from "../listen/types.ts";
+import type { Inherited, Listening } from "../listen/types.ts";
 import type { Log } from "../observe/log.ts";
 import { createMetrics, type Metrics } from "../observe/metrics.ts";
 import { createRecent } from "../observe/recent.ts";
@@ -30,8 +30,10 @@ export interface Service {
   readonly authority: Authority;
   /** What this process has to say for the metrics and the dashboard. */
   figures(): Promise<WorkerFigures>;
-  /** Opens the ports; rejects with CONFIG_INVALID where it cannot. */
-  start(): Promise<Listening[]>;
+  /** Opens the ports, or listens on what it inherited; rejects with CONFIG_INVALID where it cannot. */
+  start(inherited?: Inherited): Promise<Listening[]>;
+  /** Takes the connections of these queues of what it inherited, too. */
+  adopt(queues: readonly number[]): Promise<void>;
   /**
    * "drain": ends what runs, for `limit` milliseconds at most; "now": at once; "retire": drains, but answers first what connections that are open
    * ask for. A second call may shorten the first.
@@ -129,10 +131,11 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Serv
       totals: metrics.totals(),
       recent: recent.list(),
     }),
-    async start() {
+    async start(inherited) {
       await inspectors.start();
-      return listener.start();
+      return listener.start(inherited);
     },
+    adopt: listener.adopt,
     async stop(how, limit) {
       await listener.stop(how, limit);
       await inspectors.stop();

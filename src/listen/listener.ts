@@ -15,13 +15,16 @@ import { acceptTls, intercept, type InterceptNeeds } from "./intercept.ts";
 import { Lane, type LaneNeeds } from "./lane.ts";
 import { refusalTrace, refuseResponse, refuseSocket } from "./refuse.ts";
 import { handleRequest, type RequestNeeds } from "./requests.ts";
+import { InheritedSockets } from "./inherited.ts";
 import { type OpenSocket, openSockets } from "./sockets.ts";
 import { tunnel } from "./tunnel.ts";
-import type { Listening, ListenerOptions, ListenerParts } from "./types.ts";
+import type { Inherited, Listening, ListenerOptions, ListenerParts } from "./types.ts";
 
 export interface Listener {
-  /** Opens every address and port, or rejects with CONFIG_INVALID that names the option. */
-  start(): Promise<Listening[]>;
+  /** Opens every address and port, or rejects with CONFIG_INVALID that names the option. A worker listens on what it inherited instead. */
+  start(inherited?: Inherited): Promise<Listening[]>;
+  /** A worker takes the connections of these queues too. */
+  adopt(queues: readonly number[]): Promise<void>;
   /**
    * "drain": no new connections or exchanges, running ones and tunnels end by themselves for `limit` milliseconds, then whatever is
    * left is cut. "now": cut at once. "retire": no new connections; those that there are get one more answer each, as they ask for it within
@@ -49,6 +52,7 @@ export function createListener(options: ListenerOptions, parts: ListenerParts): 
   const connections = new Connections();
   const running = new Set<Exchange>();
   let open: OpenSocket[] = [];
+  let inherited: InheritedSockets | undefined;
   let stopping = false;
   let retiring = false;
   const isStopping = (): boolean => stopping;
@@ -135,8 +139,10 @@ export function createListener(options: ListenerOptions, parts: ListenerParts): 
       connection.raw.destroy();
     }
   };
-  const closeServers = (): Promise<void>[] =>
-    open.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())));
+  const closeServers = async (): Promise<void> => {
+    const closing = open.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())));
+    await Promise.all([...closing, inherited?.close()]);
+  };
   const retire = async (grace: number): Promise<void> => {
     retiring = true;
     for (const exchange of running) exchange.response.shouldKeepAlive = false;
@@ -160,23 +166,22 @@ export function createListener(options: ListenerOptions, parts: ListenerParts): 
     }
     const servers = closeServers();
     if (connections.size > 0) await new Promise<void>((resolve) => (closed = resolve));
-    await Promise.all(servers);
+    await servers;
     // Ends its timer; it listens to nothing itself.
     http.close();
   };
 
   return {
-    start: async () => {
-      const plan = {
-        hosts: options.hosts,
-        ports: options.ports,
-        tlsPorts: options.tlsPorts ?? [],
-        highWaterMark,
-        accept,
-      };
-      open = await openSockets(plan, parts.log);
+    start: async (given) => {
+      if (given !== undefined) {
+        inherited = new InheritedSockets(given, { highWaterMark, accept });
+        return await inherited.start();
+      }
+      const { hosts, ports, tlsPorts = [] } = options;
+      open = await openSockets({ hosts, ports, tlsPorts, highWaterMark, accept }, parts.log);
       return open.map(({ listening }) => listening);
     },
+    adopt: async (queues) => await inherited?.adopt(queues),
     stop: async (how, limit) => {
       if (how === "retire" && !stopping && !retiring) await retire(Math.min(limit, longestGrace));
       else hurry?.();

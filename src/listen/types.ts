@@ -64,6 +64,21 @@ export interface ListenerParts {
   readonly log: Log;
 }
 
+/** A bound socket that a worker has from its primary, as its primary bound one for each queue at each place. */
+export interface InheritedSocket {
+  /** A descriptor of this process. */
+  readonly fd: number;
+  readonly tls: boolean;
+  /** The kernel spreads the connections of a place over its queues. */
+  readonly queue: number;
+}
+
+export interface Inherited {
+  readonly sockets: readonly InheritedSocket[];
+  /** Those that are this worker's to take connections from. */
+  readonly queues: readonly number[];
+}
+
 /** A socket that is listened on. */
 export interface Listening {
   readonly address: string;

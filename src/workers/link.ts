@@ -34,6 +34,7 @@ export interface PrimaryEnd {
 /** What the primary asks of the worker's own parts. */
 export interface WorkerParts {
   figures(): Promise<WorkerFigures>;
+  adopt(queues: readonly number[]): void;
   stop(how: StopHow, limit: number): void;
 }
 
@@ -154,6 +155,7 @@ export class Link {
         return this.#parts.figures();
       },
       uses: () => this.#takeUses(),
+      adopt: (queues) => this.#parts?.adopt(queues),
       stop: (how, limit) => {
         this.#order = [how, limit];
         this.#parts?.stop(how, limit);

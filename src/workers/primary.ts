@@ -21,6 +21,7 @@ import {
   protocolVersion,
   type StopHow,
   type Versioned,
+  type WorkerDoors,
   type WorkerMethods,
 } from "./protocol.ts";
 import { Readers } from "./readers.ts";
@@ -51,6 +52,7 @@ export interface Attached {
   /** Resolves when it listens; rejects with why it cannot. */
   readonly ready: Promise<readonly Listened[]>;
   receive(message: unknown): void;
+  adopt(queues: readonly number[]): void;
   stop(how: StopHow, limit: number): void;
   /** It is gone: what it led is taken over. */
   gone(): void;
@@ -94,18 +96,20 @@ export class Primary {
     parts.store.watch({ used: () => undefined, removed: (digest) => this.#removed(digest) });
   }
 
-  attach(send: Send): Attached {
+  /** `doors`: what the worker at the other end inherits. */
+  attach(send: Send, doors: WorkerDoors): Attached {
     this.#count += 1;
     const number = this.#count;
     const ready = Promise.withResolvers<readonly Listened[]>();
     // One that dies before anybody waits for it must not end the process.
     ready.promise.catch(() => undefined);
-    const methods = this.#methods(number, ready, () => channel);
+    const methods = this.#methods(number, doors, ready, () => channel);
     const channel: WorkerChannel = new Channel<PrimaryMethods, WorkerMethods>(send, methods);
     return {
       number,
       ready: ready.promise,
       receive: (message) => channel.receive(message),
+      adopt: (queues) => channel.tell("adopt", queues),
       stop: (how, limit) => channel.tell("stop", how, limit),
       gone: () => {
         this.#workers.delete(channel);
@@ -119,7 +123,12 @@ export class Primary {
     };
   }
 
-  #methods(number: number, ready: PromiseWithResolvers<readonly Listened[]>, me: () => WorkerChannel): PrimaryMethods {
+  #methods(
+    number: number,
+    doors: WorkerDoors,
+    ready: PromiseWithResolvers<readonly Listened[]>,
+    me: () => WorkerChannel,
+  ): PrimaryMethods {
     const { board, evictor, shapes, records, troubles } = { ...this.#parts, board: this.board };
     const [claims, leaders] = [this.#claims, this.#leaders];
     return {
@@ -128,7 +137,7 @@ export class Primary {
         const { credentialKey, tokenKey } = this.#parts;
         const facts = this.#copies.snapshot();
         const workers = this.#size();
-        return { version: protocolVersion, worker: number, workers, credentialKey, tokenKey, facts };
+        return { version: protocolVersion, worker: number, workers, doors, credentialKey, tokenKey, facts };
       },
       ready: (listening) => ready.resolve(listening),
       unfit: (error) => ready.reject(error),

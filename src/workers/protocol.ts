@@ -8,7 +8,7 @@ import type { DashboardFigures, WorkerFigures } from "./figures.ts";
 import type { Change, Snapshot } from "./replicas.ts";
 
 /** Changed with every change of what follows: a reload may bring a worker of another version of the program. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 /** retire: another worker takes its place, and nobody is to lose a request for it. */
 export type StopHow = "drain" | "now" | "retire";
@@ -20,12 +20,20 @@ export interface Listened {
   readonly tls: boolean;
 }
 
+/** The bound sockets that a worker has from its primary, and the queues among them that are its own. */
+export interface WorkerDoors {
+  /** `fd`: the worker's own descriptor. */
+  readonly sockets: readonly { readonly fd: number; readonly tls: boolean; readonly queue: number }[];
+  readonly queues: readonly number[];
+}
+
 /** What a worker is given before anything else. The keys are secrets of the instance, and go nowhere else. */
 export interface Welcome {
   readonly version: number;
   /** Counts the workers of this instance from 1. */
   readonly worker: number;
   readonly workers: number;
+  readonly doors: WorkerDoors;
   readonly credentialKey: Buffer;
   readonly tokenKey: Buffer;
   readonly facts: Snapshot;
@@ -110,5 +118,7 @@ export interface WorkerMethods {
   figures(): Promise<WorkerFigures>;
   /** What was used and not told yet. */
   uses(): readonly Use[];
+  /** Takes connections from these queues too: the worker whose they were is gone. */
+  adopt(queues: readonly number[]): void;
   stop(how: StopHow, limit: number): void;
 }
