@@ -1,13 +1,15 @@
 import { access, constants, rm, stat } from "node:fs/promises";
-import { get as cacacheGet, index as cacacheIndex } from "cacache";
+import { index as cacacheIndex } from "cacache";
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
 import type { Clock } from "../core/clock.ts";
 import { algorithmOf, type Digest, integrityOf, parseDigest } from "../core/digest.ts";
 import type { Log } from "../observe/log.ts";
+import { entryOf } from "./index-entry.ts";
 import { indexPath } from "./layout.ts";
 import { SerialByKey } from "./serial.ts";
-import { Troubles } from "./trouble.ts";
+import { readSmallFile } from "./small-files.ts";
+import { errnoOf, Troubles } from "./trouble.ts";
 import type { CacheRecord, CacheVariant, HotRecords } from "./types.ts";
 
 export interface RecordsOptions {
@@ -93,8 +95,12 @@ class IndexRecords implements DiskRecords {
   }
 
   async #read(key: string): Promise<CacheRecord | undefined> {
-    const entry = await cacacheGet.info(this.#directory, key, { memoize: false });
-    return entry === null ? undefined : parseRecord(entry.integrity, entry.size, entry.metadata);
+    const file = await readSmallFile(indexPath(this.#directory, key)).catch((error: unknown) => {
+      if (errnoOf(error) === "ENOENT") return undefined;
+      throw error;
+    });
+    const entry = file && entryOf(file.bytes.toString("utf8"), key);
+    return entry && parseRecord(entry.integrity, entry.size, entry.metadata);
   }
 
   async put(key: string, record: CacheRecord): Promise<void> {

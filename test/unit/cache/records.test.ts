@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { get as cacacheGet, index as cacacheIndex } from "cacache";
@@ -31,6 +32,32 @@ void t.test("a record survives a restart, in cacache's own format", async (t) =>
   await records.delete(key);
   t.equal(await records.get(key), undefined);
   t.equal(await open(directory).get(key), undefined);
+});
+
+void t.test("of a file of the index the last whole line of the key counts, as to cacache", async (t) => {
+  const directory = t.testdir();
+  await open(directory).put(key, record);
+  const path = indexPath(directory, key);
+  const written = await readFile(path, "utf8");
+  const line = (entry: object): string => {
+    const json = JSON.stringify({ key, integrity: integrityOf(other.digest), size: 7, metadata: record, ...entry });
+    return `\n${createHash("sha1").update(json).digest("hex")}\t${json}`;
+  };
+  const agree = async (text: string, size: number | undefined, what: string): Promise<void> => {
+    await writeFile(path, text);
+    t.equal((await open(directory).get(key))?.size, size, what);
+    t.equal((await cacacheGet.info(directory, key, { memoize: false }))?.size, size, `${what}, to cacache`);
+  };
+  await agree(written, 1, "one line");
+  await agree(written + line({}), 7, "a later one");
+  await agree(written + line({ key: "another" }), 1, "one of another key");
+  await agree(written + line({}).slice(0, -1), 1, "a torn one");
+  await agree(written + line({}).replace('"size":7', '"size":8'), 1, "one that was changed");
+  await agree(`${written + line({})}\n`, 7, "an empty one at the end");
+  await agree(written + line({ integrity: null }), undefined, "a deletion");
+  await agree(written + line({ integrity: null }) + line({}), 7, "and after it");
+  await agree("", undefined, "nothing");
+  await agree("no entry\n\tat all", undefined, "something else");
 });
 
 void t.test("a key in use, and one known to be absent, cost no file read", async (t) => {
