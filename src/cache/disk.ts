@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Body } from "../core/body.ts";
 import type { Clock } from "../core/clock.ts";
-import { algorithmOf, type Digest, digestOf } from "../core/digest.ts";
+import { algorithmOf, type Digest, digestOf, isDigestOf } from "../core/digest.ts";
 import { EntrepotError } from "../core/errors.ts";
 import type { Log } from "../observe/log.ts";
 import { MemoryBody } from "../core/memory-body.ts";
@@ -15,6 +15,7 @@ import { OpenFile } from "./open-file.ts";
 import { BufferPool } from "./pool.ts";
 import { Proof } from "./proof.ts";
 import { SerialByKey } from "./serial.ts";
+import { readSmallFile } from "./small-files.ts";
 import { closeFile, createFile, DiskSpool, moveInto, openFile, type SpoolHome, statFile, writeAll } from "./spool.ts";
 import { isMark, isUntouched, mark, type Stamp, stampOf } from "./stamp.ts";
 import { newSpoolName, tidySpools } from "./tidy.ts";
@@ -118,6 +119,15 @@ class DiskStore implements DiskStorage {
     return bytes;
   }
 
+  async warm(digest: Digest, expected: number): Promise<void> {
+    if (expected > hotContent || this.#hot.content(digest) !== undefined || this.#condemned.has(digest)) return;
+    const before = this.#hot.known(digest);
+    const file = await readSmallFile(contentPath(this.#directory, digest), hotContent).catch(() => undefined);
+    if (file?.size !== expected || this.#hot.known(digest) !== before || !isDigestOf(digest, file.bytes)) return;
+    this.#learn(digest, file);
+    this.#hot.keep(digest, file.bytes);
+  }
+
   async find(digest: Digest, size?: number): Promise<Body | undefined> {
     const bytes = this.hot(digest);
     if (bytes !== undefined) return new MemoryBody(bytes);
@@ -155,7 +165,7 @@ class DiskStore implements DiskStorage {
   async #body(digest: Digest, descriptor: number, expected: number | undefined): Promise<Body | undefined> {
     // In this thread: opening it has just brought its facts into memory, and the way to the thread pool and back costs ten times the look.
     const stamp = fstatSync(descriptor);
-    const { size, mtimeMs } = stamp;
+    const { size } = stamp;
     const known = this.#hot.known(digest);
     const wanted = expected ?? known?.size;
     // A file of no bytes is what a power cut leaves of one that was renamed but not yet written out.
@@ -167,19 +177,23 @@ class DiskStore implements DiskStorage {
       this.#drop(digest);
       return undefined;
     }
-    if (known === undefined) this.#hot.learn(digest, { size, used: mtimeMs, marked: mtimeMs });
+    this.#learn(digest, stamp);
     if (size > hotContent) return await this.#fileBody(digest, new OpenFile(descriptor), stamp);
     this.#use(digest, size);
     const bytes = Buffer.allocUnsafeSlow(size);
     const { bytesRead } = await readFile(descriptor, bytes, 0, size, 0);
     await closeFile(descriptor);
-    // In memory for as long as it is in use, so this once it is worth proving.
-    if (bytesRead !== size || digestOf(bytes, algorithmOf(digest)) !== digest) {
+    if (bytesRead !== size || !isDigestOf(digest, bytes)) {
       this.#drop(digest);
       return undefined;
     }
     this.#hot.keep(digest, bytes);
     return new MemoryBody(bytes);
+  }
+
+  /** What a file's time tells, where nothing else is known. */
+  #learn(digest: Digest, { size, mtimeMs }: Pick<Stamp, "size" | "mtimeMs">): void {
+    if (this.#hot.known(digest) === undefined) this.#hot.learn(digest, { size, used: mtimeMs, marked: mtimeMs });
   }
 
   /** What was not compared with its digest by this instance, or was changed since, is proven first, or while it is read for the first time. */
@@ -283,7 +297,7 @@ class DiskStore implements DiskStorage {
   }
 
   async put(digest: Digest, bytes: Buffer): Promise<void> {
-    if (digestOf(bytes, algorithmOf(digest)) !== digest) {
+    if (!isDigestOf(digest, bytes)) {
       throw new EntrepotError("UPSTREAM_WRONG_DIGEST", `What was to be stored as ${digest} is something else.`);
     }
     // Proven, so served from memory whatever the disk says. A copy: the caller's may be a part of a buffer that is used again.

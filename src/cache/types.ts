@@ -50,6 +50,11 @@ export interface WatchedStore extends Store {
 export interface HotStore extends WatchedStore {
   /** Whole content, marked as used, where it is in memory; the disk is not asked. Not to be written to. */
   hot(digest: Digest): Buffer | undefined;
+  /**
+   * Brings content of `size` bytes into memory, where it is small and its file is right; anything else is left to `find`. Does not count as a use.
+   * Never rejects.
+   */
+  warm(digest: Digest, size: number): Promise<void>;
 }
 
 /** The file that a flight writes. Positions are bytes from the start. */

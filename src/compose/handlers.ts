@@ -125,6 +125,7 @@ export function createHandlers(config: Config, needs: HandlerNeeds): Handlers {
           records,
           store,
           admits: (ask, request) => access.admitsNow(ask.headers, ask.origin, request),
+          lookUp: (ask, request) => access.lookUp(ask.origin, request),
           isFresh: (known, ttl) => judge(config, known, ttl, clock.now()) === "fresh",
         }),
     registry: watched(behindFronts),

@@ -38,6 +38,10 @@ export function digestOf(bytes: Uint8Array, algorithm: DigestAlgorithm = "sha256
   return digestOfHash(algorithm, createHash(algorithm).update(bytes));
 }
 
+export function isDigestOf(digest: Digest, bytes: Uint8Array): boolean {
+  return digestOf(bytes, algorithmOf(digest)) === digest;
+}
+
 /** Subresource-integrity spelling (`sha256-<base64>`), in which cacache names content. */
 export function integrityOf(digest: Digest): string {
   return `${algorithmOf(digest)}-${Buffer.from(hexOf(digest), "hex").toString("base64")}`;

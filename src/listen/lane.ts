@@ -99,9 +99,42 @@ export class Lane {
     }
     const { method, target, headers } = request;
     const answer = this.#needs.hot({ origin: this.#origin, method, target, headers });
+    if (answer instanceof Promise) this.#await(answer, request, chunk, started);
+    else this.#take(answer, request, chunk, started);
+  };
+
+  #take(answer: HotAnswer | undefined, request: LaneRequest, chunk: Buffer, started: number): void {
     if (answer === undefined) this.#parser()(chunk);
     else this.#answer(request, answer, started);
-  };
+  }
+
+  /** Until the answer is there, what else the client sends stays in the stream. */
+  #await(answer: Promise<HotAnswer | undefined>, request: LaneRequest, chunk: Buffer, started: number): void {
+    const connection = this.#connection;
+    const socket = this.#socket;
+    connection.running += 1;
+    connection.requests += 1;
+    connection.newest = undefined;
+    socket.pause();
+    void answer.then((found) => {
+      connection.running -= 1;
+      connection.requests -= 1;
+      if (socket.destroyed) {
+        const { method, target } = request;
+        const about = {
+          door: "connect",
+          client: connection.client,
+          method,
+          path: target,
+          origin: this.#origin.name,
+        } as const;
+        this.#needs.record({ ...about, ...found?.facts, error: "CANCELLED" });
+        return;
+      }
+      socket.resume();
+      this.#take(found, request, chunk, started);
+    });
+  }
 
   #answer({ method, target }: LaneRequest, { head, body, facts }: HotAnswer, started: number): void {
     const connection = this.#connection;

@@ -143,6 +143,14 @@ export class Access {
     return decideAccess({ ...known, mode, requester, now: clock.now() }) === "serve";
   }
 
+  /** Brings into memory what is on the disk of what `admitsNow` looks at. Never rejects. */
+  async lookUp(origin: Origin, { repository, digest }: PullRequest): Promise<void> {
+    const { mode, records } = this.#parts;
+    if (mode === "shared" || digest === undefined) return;
+    const place = { origin, repository };
+    await Promise.all([records.publicUntil(place), records.isMember(place, digest)]);
+  }
+
   /** Whether held content, a stale tag above all, may be served to this requester while the upstream cannot be asked. Asks nobody. */
   async admitsInOutage(exchange: Exchange, origin: Origin, request: PullRequest): Promise<boolean> {
     const facts = await this.#factsOf(questionOf(this.#parts, exchange.headers, origin, request));

@@ -1,6 +1,5 @@
 import { LRUCache } from "lru-cache";
-import type { CacheRecord, CacheVariant } from "../cache/types.ts";
-import type { Digest } from "../core/digest.ts";
+import type { CacheRecord, CacheVariant, HotRecords, HotStore } from "../cache/types.ts";
 import { acceptKey } from "../core/media-types.ts";
 import type { Origin } from "../core/origin.ts";
 import { parseRegistryRequest } from "../core/request.ts";
@@ -31,15 +30,20 @@ export interface HotAnswer {
   readonly facts: Required<Pick<Trace, "kind" | "repository" | "reference" | "cache" | "tier">>;
 }
 
-/** Answers at once, or says undefined for "ask the handler": that is never wrong, only slower. */
-export type HotLook = (ask: HotAsk) => HotAnswer | undefined;
+/**
+ * Answers at once, or once what it takes is read from the disk into memory, or says undefined for "ask the handler": that is never wrong, only
+ * slower. Never rejects.
+ */
+export type HotLook = (ask: HotAsk) => HotAnswer | undefined | Promise<HotAnswer | undefined>;
 
 export interface HotParts {
   readonly decide: (method: string, request: ReturnType<typeof parseRegistryRequest>) => Decision;
-  readonly records: { hot(key: string): CacheRecord | undefined };
-  readonly store: { hot(digest: Digest): Buffer | undefined };
+  readonly records: Pick<HotRecords, "hot" | "get">;
+  readonly store: Pick<HotStore, "hot" | "warm">;
   /** Whether the requester is known, without asking anybody, to be one whom the registry would serve. */
   readonly admits: (ask: HotAsk, request: PullRequest) => boolean;
+  /** Brings into memory what `admits` looks at. Never rejects. */
+  readonly lookUp: (ask: HotAsk, request: PullRequest) => Promise<void>;
   /** Whether a tag may be served without asking. `ttl` in milliseconds. */
   readonly isFresh: (known: CacheRecord | undefined, ttl: number) => boolean;
 }
@@ -68,8 +72,8 @@ interface Known {
 }
 
 /**
- * Serves from memory alone, in one step, what the handler of registries would serve as a HIT with status 200; the two must never differ
- * but in speed. What a target means is remembered; what it is answered with is looked up each time.
+ * Serves from memory, in one step, what the handler of registries would serve as a HIT with status 200; the two must never differ
+ * but in speed. What is small and on the disk is brought into memory first. What a target means is remembered; what it is answered with is looked up each time.
  */
 export function createHotLook(parts: HotParts): HotLook {
   const { records, store, admits, isFresh } = parts;
@@ -100,11 +104,7 @@ export function createHotLook(parts: HotParts): HotLook {
     return isFresh(variant, known.tier.ttl) ? variant : undefined;
   }
 
-  return (ask) => {
-    if (!isPlain(ask.headers)) return undefined;
-    const seen = recall(ask);
-    const known = seen ?? learn(ask, parts.decide);
-    if (known === undefined) return undefined;
+  function answer(ask: HotAsk, known: Known): HotAnswer | undefined {
     const record = currentRecord(known, ask);
     if (record === undefined) return undefined;
     if (record !== known.record) {
@@ -121,8 +121,32 @@ export function createHotLook(parts: HotParts): HotLook {
       known.head = headOf(record, ask.method === "GET" || known.tag === undefined ? body.length : record.size, known);
       known.facts = factsOf(known);
     }
-    if (seen === undefined) targets.set(ask.target, known);
+    if (recall(ask) !== known) targets.set(ask.target, known);
     return { head: known.head, body: ask.method === "HEAD" ? undefined : body, facts: known.facts };
+  }
+
+  /** Small content that is asked for by its digest for the first time since the start, or again after a while. */
+  function isOnDisk({ method }: HotAsk, known: Known): boolean {
+    if (method === "HEAD" || known.tag !== undefined) return false;
+    const record = records.hot(known.contentKey);
+    return record === undefined || record.size <= largest;
+  }
+
+  async function warm(ask: HotAsk, known: Known): Promise<HotAnswer | undefined> {
+    const record = await records.get(known.contentKey);
+    if (record === undefined || record.size > largest) return undefined;
+    if (!admits(ask, known.request)) await parts.lookUp(ask, known.request);
+    // Nothing is read for whom it is not.
+    if (!admits(ask, known.request)) return undefined;
+    await store.warm(record.digest, record.size);
+    return answer(ask, known);
+  }
+
+  return (ask) => {
+    if (!isPlain(ask.headers)) return undefined;
+    const known = recall(ask) ?? learn(ask, parts.decide);
+    if (known === undefined) return undefined;
+    return answer(ask, known) ?? (isOnDisk(ask, known) ? warm(ask, known) : undefined);
   };
 }
 

@@ -99,6 +99,75 @@ t.test("a request in pieces, two in one, and one with a body are read as ever", 
   }
 });
 
+/** Whatever begins with /disk is brought into memory when it is let; /disk/gone is not there. */
+async function diskRig(t: Parameters<typeof startRig>[0], given: RigOptions = {}) {
+  const waiting: (() => void)[] = [];
+  const memory = hotIn([]);
+  const hot: HotLook = async (ask) => {
+    await new Promise<void>((resolve) => waiting.push(resolve));
+    return ask.target === "/disk/gone" ? undefined : memory({ ...ask, target: "/hot" });
+  };
+  const parts = { hot: (ask: HotAsk) => (ask.target.startsWith("/disk") ? hot(ask) : memory(ask)), ...given.parts };
+  const rig = await startRig(t, { ...given, parts });
+  const letOne = async (): Promise<void> => {
+    while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    waiting.shift()?.();
+  };
+  return { rig, waiting, letOne, client: converse(await connected(rig)) };
+}
+
+t.test("what is brought into memory first is answered then, or goes to the handler", async (t) => {
+  const { rig, letOne, client } = await diskRig(t);
+  for (const round of [1, 2]) {
+    client.send(get("/disk/1"));
+    await letOne();
+    await client.until(new RegExp(`(?:from memory[^]*){${round * 2 - 1}}$`));
+    client.send(get("/disk/gone"));
+    await letOne();
+    await client.until(new RegExp(`(?:"target":"/disk/gone"[^]*){${round}}0\r\n\r\n$`));
+    client.send(get("/hot"));
+    await client.until(new RegExp(`(?:from memory[^]*){${round * 2}}$`));
+    t.equal(rig.exchanges.length, round);
+  }
+});
+
+t.test("what is asked while another is brought into memory is answered after it", async (t) => {
+  const { rig, waiting, letOne, client } = await diskRig(t);
+  client.send(get("/disk/1"));
+  while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  client.send(get("/hot/a"));
+  client.send(get("/hot/b").slice(0, 20));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  t.equal(rig.exchanges.length, 0);
+  await letOne();
+  client.send(get("/hot/b").slice(20));
+  t.match(
+    await client.until(/"target":"\/hot\/b"[^]*0\r\n\r\n$/),
+    /^HTTP[^]*from memoryHTTP[^]*"target":"\/hot\/a"[^]*HTTP/,
+  );
+});
+
+t.test("who leaves while it is brought costs nothing, and a stop waits for it", async (t) => {
+  const { rig, waiting, letOne, client } = await diskRig(t);
+  client.send(get("/disk/1"));
+  while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  client.socket.destroy();
+  while (rig.listener.connections() > 0) await new Promise((resolve) => setImmediate(resolve));
+  await letOne();
+  const other = converse(await connected(rig));
+  other.send(get("/disk/2"));
+  while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  const stopped = rig.listener.stop("drain", 10_000);
+  await letOne();
+  t.match(await other.ended, /from memory$/);
+  await stopped;
+  t.match(rig.records, [
+    { path: "/disk/1", ...facts, error: "CANCELLED" },
+    { path: "/disk/2", ...facts, status: 200 },
+  ]);
+  t.equal(rig.records.length, 2);
+});
+
 t.test("a large body arrives as it was sent, after hits and before them", async (t) => {
   const body = randomBytes(5_000_000);
   const sums: string[] = [];

@@ -1,4 +1,9 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import t from "tap";
+import { contentPath } from "../../../src/cache/layout.ts";
+import { digestOf } from "../../../src/core/digest.ts";
+import { startProxy } from "../../fixtures/proxy.ts";
 import { manifestAccept, type ProxyClient, type Received } from "../../fixtures/proxy-client.ts";
 import { uniqueBytes } from "../../fixtures/registry.ts";
 import { cacheStatus, clientOf, exchangeLines, finalLines, MovableClock, stage, until } from "../stage.ts";
@@ -52,6 +57,33 @@ t.test("what is served from memory is what the handler serves, in the answer and
   }
   t.equal(lines.length, 18);
 });
+
+t.test(
+  "a first hit after a restart is the same answer, from the disk, and changed content is not served",
+  async (t) => {
+    const { registry, proxy, client } = await stage(t);
+    const changed = uniqueBytes(4001);
+    const image = registry.image({ repository: "library/app", tag: "1", layers: [uniqueBytes(4000), changed] });
+    const paths = [`manifests/${image.digest}`, ...image.layers.map(({ digest }) => `blobs/${digest}`)].map(
+      (path) => `/v2/library/app/${path}`,
+    );
+    for (const path of paths) await client.request(path, { headers: fast });
+    await proxy.stop();
+    registry.forget();
+    await writeFile(contentPath(join(proxy.directory, "cache"), digestOf(changed)), uniqueBytes(4001));
+    const again = await startProxy(t, { upstreams: [registry], directory: proxy.directory });
+    const [quick, handled] = [clientOf(t, again), clientOf(t, again)];
+    for (const path of paths.slice(0, 2)) {
+      const first = await quick.request(path, { headers: fast });
+      t.equal(first.headers[cacheStatus], "HIT");
+      t.strictSame(facts(await handled.request(path, { headers: slow })), facts(first), path);
+    }
+    t.equal(registry.count({}), 0);
+    const renewed = await quick.request(paths[2] ?? "", { headers: fast });
+    t.equal(renewed.headers[cacheStatus], "MISS", "what is not what its digest says");
+    t.ok(renewed.body.equals(changed));
+  },
+);
 
 t.test("ranges and validators are the handler's, and still right", async (t) => {
   const { registry, client } = await stage(t);

@@ -61,6 +61,46 @@ void t.test("a hot hit reads no file, also after the directory was wiped", async
   t.ok(await store.stat(again), "and the directories are made again");
 });
 
+void t.test("small content is brought into memory where its file is right, and nothing else is", async (t) => {
+  const directory = t.testdir();
+  const bytes = randomBytes(1000);
+  const digest = await adopt(await open(directory), bytes);
+  const large = await adopt(await open(directory), randomBytes(65_537));
+  const path = contentPath(directory, digest);
+  const later = Math.ceil(Date.now() / 1000) * 1000 + 120_000;
+  const uses: Digest[] = [];
+  const fresh = async () => {
+    const store = await openDiskStore({ directory, clock: { now: () => later }, log });
+    store.watch({ used: (used) => uses.push(used), removed: () => t.fail("Nothing is to be removed.") });
+    return store;
+  };
+  const store = await fresh();
+  t.equal(store.hot(digest), undefined);
+  await store.warm(digest, 1000);
+  t.same(uses, [], "which is no use of it");
+  t.ok(store.hot(digest)?.equals(bytes));
+  t.same(uses, [digest]);
+  while ((await stat(path)).mtimeMs !== later) await turns(1);
+  await store.warm(large, 65_537);
+  t.equal(store.hot(large), undefined, "too large");
+  const cases: Record<string, (path: string) => Promise<void>> = {
+    changed: (path) => writeFile(path, randomBytes(1000)),
+    grown: (path) => writeFile(path, "more", { flag: "a" }),
+    "cut short": (path) => truncate(path, 999),
+    gone: (path) => rm(path),
+  };
+  for (const [name, damage] of Object.entries(cases)) {
+    await damage(path);
+    const other = await fresh();
+    await other.warm(digest, 1000);
+    t.equal(other.hot(digest), undefined, name);
+    await writeFile(path, bytes);
+  }
+  const other = await fresh();
+  await other.warm(digest, 999);
+  t.equal(other.hot(digest), undefined, "of another size than was recorded");
+});
+
 void t.test("who looks while content is adopted finds it, once it is", async (t) => {
   const store = await open(t.testdir());
   let missed = 0;

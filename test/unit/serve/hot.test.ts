@@ -23,16 +23,42 @@ function memory(allowPush = false, admitted: (ask: HotAsk) => boolean = () => tr
     secondary: { pattern: /^never$/, ttl: 0 },
     defaultTtl: 5000,
   };
+  /** What the disk has, and what was read of it. */
+  const disk = { records: new Map<string, CacheRecord>(), content: new Map([[digest, bytes]]), allowed: false };
+  const read: string[] = [];
+  let isAllowed = false;
   const look = createHotLook({
     decide: (method, request) => decide({ allowPush, tiers }, method, request),
-    records: { hot: (key) => kept.get(key) },
-    store: { hot: (wanted) => content.get(wanted) },
+    records: {
+      hot: (key) => kept.get(key),
+      get: async (key) => {
+        const found = kept.get(key) ?? disk.records.get(key);
+        if (found !== undefined) kept.set(key, found);
+        return found;
+      },
+    },
+    store: {
+      hot: (wanted) => content.get(wanted),
+      warm: async (wanted, size) => {
+        read.push(`${wanted} ${size}`);
+        const found = disk.content.get(wanted);
+        if (found !== undefined) content.set(wanted, found);
+      },
+    },
     isFresh: (known, ttl) => known !== undefined && now - known.checked < ttl,
-    admits: admitted,
+    admits: (asked) => isAllowed || admitted(asked),
+    lookUp: async () => {
+      read.push("right");
+      isAllowed = disk.allowed;
+    },
   });
-  const ask = (target: string, more: Partial<HotAsk> = {}): HotAnswer | undefined =>
+  const later = (target: string, more: Partial<HotAsk> = {}): ReturnType<typeof look> =>
     look({ origin, method: "GET", target, headers: {}, ...more });
-  return { kept, content, ask, pass: (ms: number) => (now += ms) };
+  const ask = (target: string, more: Partial<HotAsk> = {}): HotAnswer | undefined => {
+    const answer = later(target, more);
+    return answer instanceof Promise ? undefined : answer;
+  };
+  return { kept, content, disk, read, ask, later, pass: (ms: number) => (now += ms) };
 }
 
 t.test("content by digest, as long as its registry has stated it and it is in memory", (t) => {
@@ -116,4 +142,34 @@ t.test("to whom its registry is known to serve it, and to nobody else", (t) => {
   t.equal(ask(byDigest, { headers: { authorization: "Bearer alice" } })?.body, bytes);
   t.equal(ask(byDigest, { headers: { authorization: "Bearer bob" } }), undefined, "though it was served a moment ago");
   t.end();
+});
+
+t.test("what is small and on the disk is brought into memory first, with the right to read it", async (t) => {
+  const { kept, content, disk, read, ask, later } = memory(false, () => false);
+  const key = contentKey(origin, "manifest", digest);
+  kept.clear();
+  content.clear();
+  t.equal(await later(byDigest), undefined, "not even a record");
+  disk.records.set(key, stated);
+  t.equal(await later(byDigest), undefined);
+  t.same(read, ["right"], "nothing is read for whom it is not");
+  disk.allowed = true;
+  t.match(await later(byDigest), { body: bytes, facts: { cache: "HIT" } });
+  t.same(read, ["right", "right", `${digest} 2`]);
+  t.equal(ask(byDigest)?.body, bytes, "then it is in memory");
+  t.equal(read.length, 3);
+});
+
+t.test("what is large, gone, asked for by tag or by HEAD is the handler's", async (t) => {
+  const { kept, content, disk, read, later } = memory();
+  content.clear();
+  disk.content.clear();
+  t.equal(await later(byDigest), undefined, "gone");
+  t.same(read, [`${digest} 2`]);
+  t.equal(later(byDigest, { method: "HEAD" }), undefined);
+  t.equal(later("/v2/app/manifests/1"), undefined);
+  t.equal(later(byDigest, { headers: { range: "bytes=0-0" } }), undefined);
+  kept.set(contentKey(origin, "manifest", digest), { ...stated, size: 64 * 1024 + 1 });
+  t.equal(later(byDigest), undefined, "large, and that is known");
+  t.equal(read.length, 1);
 });
