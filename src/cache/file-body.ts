@@ -55,7 +55,7 @@ export class FileBody implements Body {
     }
     // So that it is over soon after the last piece is wanted.
     void proof?.wait();
-    const slab = pool.take();
+    const slab = pool.take(length);
     this.#slab = slab;
     this.#done = done;
     this.#position = position;

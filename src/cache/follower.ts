@@ -98,9 +98,9 @@ export class Follower implements Body {
       );
       return;
     }
-    const slab = readBuffers.take();
+    const length = Math.min(readBuffers.size, Math.min(end, fill.state.spooled ?? end) - this.#position);
+    const slab = readBuffers.take(length);
     this.#slab = slab;
-    const length = Math.min(slab.buffer.length, Math.min(end, fill.state.spooled ?? end) - this.#position);
     fill.spool?.read(slab.buffer.subarray(0, length), this.#position, this.#arrived);
   }
 

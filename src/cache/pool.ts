@@ -1,3 +1,6 @@
+import { giveBack } from "../core/give-back.ts";
+import { systemTimers, type Timers } from "./timers.ts";
+
 /** A buffer on loan. It goes back to its pool when everybody who holds it has let go. */
 export class Slab {
   readonly buffer: Buffer;
@@ -25,31 +28,95 @@ export class Slab {
   }
 }
 
-/** Buffers of one size. At most `keep` idle ones are held; more than that can be on loan. */
+/** Whole, half, quarter and eighth. */
+const sizes = 4;
+
+export interface PoolOptions {
+  /** Idle buffers that were not needed for so long are given back, milliseconds; 10 s unless given. */
+  readonly keepFor?: number;
+  readonly timers?: Timers;
+}
+
+/**
+ * Buffers of one size, of its half, its quarter and its eighth. Idle ones are held, `keep` large ones or as many bytes of smaller ones; more than that can be
+ * on loan. What is not held is given back at once: left to the collector, it would be memory for a while that is new for each loan.
+ */
 export class BufferPool {
-  /** Bytes of each buffer. */
+  /** Bytes of the largest buffer. */
   readonly size: number;
   readonly #keep: number;
-  readonly #idle: Slab[] = [];
+  readonly #keepFor: number;
+  readonly #timers: Timers;
+  /** By size, the largest first. */
+  readonly #idle: Slab[][] = Array.from({ length: sizes }, () => []);
+  #idleBytes = 0;
+  /** The least that was idle since the timer's last turn: nobody needed that. */
+  #spare = 0;
+  #cancel: (() => void) | undefined;
 
-  constructor(size: number, keep: number) {
+  constructor(size: number, keep: number, options: PoolOptions = {}) {
     this.size = size;
-    this.#keep = keep;
+    this.#keep = size * keep;
+    this.#keepFor = options.keepFor ?? 10_000;
+    this.#timers = options.timers ?? systemTimers;
   }
 
+  /** Buffers of whatever size. */
   get idle(): number {
-    return this.#idle.length;
+    return this.#idle.reduce((sum, slabs) => sum + slabs.length, 0);
   }
 
-  take(): Slab {
-    const slab = this.#idle.pop();
-    if (slab === undefined) return new Slab(Buffer.allocUnsafeSlow(this.size), this);
+  /** A buffer of at least so many bytes, but not more than the largest has. */
+  take(bytes: number = this.size): Slab {
+    const which = this.#sizeOf(bytes);
+    const slab = this.#idle[which]?.pop();
+    if (slab === undefined) return new Slab(Buffer.allocUnsafeSlow(this.size >> which), this);
+    this.#idleBytes -= slab.buffer.length;
+    this.#spare = Math.min(this.#spare, this.#idleBytes);
     slab.renew();
     return slab;
   }
 
-  /** Called by a slab that nobody holds any longer. */
+  #sizeOf(bytes: number): number {
+    let which = 0;
+    while (which + 1 < sizes && bytes <= this.size >> (which + 1)) which += 1;
+    return which;
+  }
+
+  /** Called by a slab that nobody holds any longer. Where there is no room for it, those of other sizes make it: this is the size in use. */
   give(slab: Slab): void {
-    if (this.#idle.length < this.#keep) this.#idle.push(slab);
+    const { length } = slab.buffer;
+    const own = this.#idle[this.#sizeOf(length)];
+    for (const slabs of this.#idle) if (slabs !== own) this.#drop(slabs, this.#idleBytes + length - this.#keep);
+    if (own === undefined || this.#idleBytes + length > this.#keep) {
+      giveBack(slab.buffer);
+      return;
+    }
+    own.push(slab);
+    this.#idleBytes += length;
+    this.#cancel ??= this.#timers.every(this.#keepFor, this.#tidy);
+  }
+
+  readonly #tidy = (): void => {
+    let left = this.#spare;
+    for (const slabs of this.#idle) left -= this.#drop(slabs, left);
+    this.#spare = this.#idleBytes;
+    if (this.#idleBytes > 0) return;
+    this.#cancel?.();
+    this.#cancel = undefined;
+  };
+
+  /** Gives back those that were idle longest until it is so many bytes, or there are none; the bytes. */
+  #drop(slabs: Slab[], bytes: number): number {
+    let dropped = 0;
+    while (dropped < bytes) {
+      const slab = slabs.shift();
+      if (slab === undefined) break;
+      dropped += slab.buffer.length;
+      this.#idleBytes -= slab.buffer.length;
+      giveBack(slab.buffer);
+    }
+    this.#spare = Math.min(this.#spare, this.#idleBytes);
+    return dropped;
   }
 }

@@ -64,9 +64,9 @@ export class RemoteFollower implements Body {
   }
 
   #read(visible: number): void {
-    const slab = slabs.take();
+    const length = Math.min(slabs.size, this.#limit, visible - this.#position);
+    const slab = slabs.take(length);
     this.#slab = slab;
-    const length = Math.min(slab.buffer.length, this.#limit, visible - this.#position);
     this.#flight.read(slab.buffer.subarray(0, length), this.#position, this.#arrived);
   }
 
