@@ -1,12 +1,10 @@
 import type { Body } from "../core/body.ts";
 import { EntrepotError } from "../core/errors.ts";
 import type { Exchange } from "./exchange.ts";
+import { Share } from "./share.ts";
 
-/**
- * Bytes that one pull asks for. Large, because each write costs a pass through the TLS stack and the event loop; no larger, because a client holds
- * three of them, one of which TLS has encrypted.
- */
-const pieceSize = 256 * 1024;
+/** Among all pumps of the process. */
+const share = new Share();
 
 export interface PumpPlan {
   /** Position of the first byte to send. */
@@ -18,8 +16,8 @@ export interface PumpPlan {
 }
 
 /**
- * Writes a body to the client and ends the response. One piece is read while the one before it drains: two buffers a stream, however
- * large the blob. Rejects where the body fails or ends early, or the client goes away; the connection is then cut, unless the head was still to be
+ * Writes a body to the client and ends the response. A stream holds two pieces of it, one that drains and one that is read meanwhile, however large the
+ * blob; among many streams one, and a smaller one (`share`). Rejects where the body fails or ends early, or the client goes away; the connection is then cut, unless the head was still to be
  * written. How long a client may take nothing is the listener's to watch.
  */
 export function pump(exchange: Exchange, body: Body, plan: PumpPlan): Promise<void> {
@@ -44,7 +42,8 @@ class Pump {
   #position: number;
   #held: Held | undefined;
   #pulling = false;
-  #draining = false;
+  /** Of what is being written. */
+  #release: (() => void) | undefined;
   #ended = false;
   #settled = false;
 
@@ -58,14 +57,15 @@ class Pump {
 
   start(): void {
     const { response } = this.#exchange;
-    response.on("drain", this.#onDrain);
+    share.join();
     response.once("close", this.#onClose);
     this.#pull();
   }
 
   #pull(): void {
     if (this.#pulling || this.#ended || this.#settled || this.#held !== undefined) return;
-    const left = this.#plan.end === undefined ? pieceSize : Math.min(pieceSize, this.#plan.end - this.#position);
+    const { piece } = share.portion;
+    const left = this.#plan.end === undefined ? piece : Math.min(piece, this.#plan.end - this.#position);
     this.#pulling = true;
     this.#body.pull(this.#position, left, this.#onPieces);
   }
@@ -88,7 +88,7 @@ class Pump {
       else this.#finish(new EntrepotError("CACHE_IO", "The cached content is shorter than it should be."));
       return;
     }
-    if (this.#draining) this.#held = { pieces, release };
+    if (this.#release !== undefined) this.#held = { pieces, release };
     else this.#write(pieces, release);
   };
 
@@ -101,10 +101,11 @@ class Pump {
     const { trace } = this.#exchange;
     trace.bytes = (trace.bytes ?? 0) + length;
     const last = this.#position === this.#plan.end;
+    this.#release = release;
     if (pieces.length > 1) response.cork();
-    let free = true;
     for (const [index, piece] of pieces.entries()) {
-      free = index === pieces.length - 1 ? response.write(piece, release) : response.write(piece);
+      if (index === pieces.length - 1) response.write(piece, this.#onWritten);
+      else response.write(piece);
     }
     if (pieces.length > 1) response.uncork();
     if (last) {
@@ -112,10 +113,7 @@ class Pump {
       response.end();
       return;
     }
-    if (!free) {
-      this.#draining = true;
-    }
-    this.#pull();
+    if (share.portion.ahead) this.#pull();
   }
 
   #end(): void {
@@ -124,8 +122,12 @@ class Pump {
     response.end();
   }
 
-  readonly #onDrain = (): void => {
-    this.#draining = false;
+  /** In place of the stream's "drain", whose mark is of one size for all: what a stream holds is its share's to say. */
+  readonly #onWritten = (error?: Error | null): void => {
+    this.#release?.();
+    this.#release = undefined;
+    // After an error the connection closes, which says what there is to say.
+    if (error || this.#settled || this.#ended) return;
     const held = this.#held;
     this.#held = undefined;
     if (held === undefined) this.#pull();
@@ -141,7 +143,7 @@ class Pump {
     if (this.#settled) return;
     this.#settled = true;
     const { response } = this.#exchange;
-    response.off("drain", this.#onDrain);
+    share.leave();
     response.off("close", this.#onClose);
     this.#held?.release();
     this.#held = undefined;

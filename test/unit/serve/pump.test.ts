@@ -141,3 +141,26 @@ t.test("a client that goes away gives the body back", async (t) => {
   await t.rejects(sent, { code: "CANCELLED" });
   t.equal(body.closed, 1);
 });
+
+t.test("among many streams each holds less, and as much as before when they have left", async (t) => {
+  const size = 2 * 1024 * 1024;
+  const measured = async (): Promise<{ limit: number; mostHeld: number }> => {
+    let limit = 0;
+    const body = new ScriptedBody(size, (self) => {
+      const [pull] = self.pulls;
+      if (pull === undefined) return;
+      limit = Math.max(limit, pull.limit);
+      setImmediate(() => self.answer(Buffer.alloc(pull.limit)));
+    });
+    const { response, sent } = await serve(t, body, size);
+    t.equal((await buffer(response)).length, size);
+    await sent;
+    return { limit, mostHeld: body.mostHeld };
+  };
+  const waiting = await Promise.all(Array.from({ length: 64 }, () => serve(t, new ScriptedBody(size), size)));
+  t.same(await measured(), { limit: 128 * 1024, mostHeld: 1 });
+  for (const { response } of waiting) response.destroy();
+  await Promise.allSettled(waiting.map(({ sent }) => sent));
+  const { limit } = await measured();
+  t.equal(limit, 256 * 1024);
+});
