@@ -12,7 +12,7 @@ import { FileBody } from "./file-body.ts";
 import { Hot } from "./hot.ts";
 import { contentPath, spoolDirectory } from "./layout.ts";
 import { OpenFile } from "./open-file.ts";
-import { BufferPool } from "./pool.ts";
+import { pieceBuffers } from "./pool.ts";
 import { Proof } from "./proof.ts";
 import { SerialByKey } from "./serial.ts";
 import { readSmallFile } from "./small-files.ts";
@@ -32,8 +32,6 @@ export interface DiskStoreOptions {
   readonly troubles?: Troubles;
   /** Bytes of small content kept in memory; 64 MiB unless given. */
   readonly hotBytes?: number;
-  /** Buffers for reading files: bytes of each, and idle ones kept. */
-  readonly readBuffers?: { readonly size: number; readonly keep: number };
   /** false: what earlier runs left is another process's to clear away. */
   readonly tidy?: boolean;
   /** What other processes that use the directory have proven; undefined where there are none. */
@@ -53,9 +51,6 @@ export interface SharedProofs {
 const hotContent = 64 * 1024;
 /** A manifest, whose size is bounded by what registries accept (OCI distribution 1.1 §"Pushing Manifests": 4 MiB), is kept up to this one. */
 const hotPut = 1024 * 1024;
-/** Bytes of a read, as many as the writer of responses asks for, and the buffers that are held for the next one. */
-const readSize = 256 * 1024;
-const heldBuffers = 64;
 /** The time of a file is set to its last use this often at most, milliseconds. */
 const markEvery = 60_000;
 
@@ -88,7 +83,6 @@ class DiskStore implements DiskStorage {
   readonly #directory: string;
   readonly #clock: Clock;
   readonly #hot: Hot;
-  readonly #pool: BufferPool;
   readonly #troubles: Troubles;
   readonly #serial = new SerialByKey();
   readonly #listeners: StoreListener[] = [];
@@ -103,7 +97,6 @@ class DiskStore implements DiskStorage {
     this.#directory = options.directory;
     this.#clock = options.clock;
     this.#hot = new Hot(options.hotBytes ?? 64 * 1024 * 1024);
-    this.#pool = new BufferPool(options.readBuffers?.size ?? readSize, options.readBuffers?.keep ?? heldBuffers);
     this.#troubles = troubles;
     this.#provenFirst = options.provenFirst ?? 64 * 1024 * 1024;
     this.#shared = options.proofs;
@@ -198,7 +191,7 @@ class DiskStore implements DiskStorage {
 
   /** What was not compared with its digest by this instance, or was changed since, is proven first, or while it is read for the first time. */
   async #fileBody(digest: Digest, file: OpenFile, stamp: Stamp): Promise<Body | undefined> {
-    const parts = { file, stamp, size: stamp.size, pool: this.#pool, damaged: () => this.#drop(digest) };
+    const parts = { file, stamp, size: stamp.size, pool: pieceBuffers, damaged: () => this.#drop(digest) };
     if (isUntouched(this.#hot.known(digest)?.proven, stamp) || (await this.#provenElsewhere(digest, stamp))) {
       this.#use(digest, stamp.size);
       return new FileBody(parts);
@@ -227,7 +220,7 @@ class DiskStore implements DiskStorage {
   #proofOf(digest: Digest, file: OpenFile, stamp: Stamp): Proof {
     const running = this.#proofs.get(digest);
     if (running !== undefined && !running.isOver && isUntouched(running.stamp, stamp)) return running;
-    const proof = new Proof(file, stamp, digest, this.#pool, (verdict) => {
+    const proof = new Proof(file, stamp, digest, pieceBuffers, (verdict) => {
       if (this.#proofs.get(digest) === proof) this.#proofs.delete(digest);
       if (verdict === "whole") this.#proved(digest, stamp);
     });

@@ -8,7 +8,7 @@ import { Fill } from "./fill.ts";
 import type { FillListener, FillOptions } from "./fill-parts.ts";
 import { Follower, type Followed } from "./follower.ts";
 import { LateBody } from "./late-body.ts";
-import { BufferPool } from "./pool.ts";
+import { type BufferPool, pieceBuffers } from "./pool.ts";
 import type { Left } from "./resume.ts";
 import { roomDelays } from "./room.ts";
 import type { FillFetch, Flight, FlightHead, Flights, Joined, Room, WatchedStore } from "./types.ts";
@@ -72,11 +72,6 @@ export interface FlightTable extends Flights {
   stop(): void;
 }
 
-/** One buffer, of a window or of a follower that is behind. */
-const slabSize = 256 * 1024;
-/** Idle ones kept: 16 MiB. */
-const idleSlabs = 64;
-
 /**
  * The table of flights: at most one for a digest. A flight leaves it when its content is in the store or when it failed, in the very
  * moment, so that the next request finds the one or starts anew.
@@ -107,7 +102,7 @@ class Table implements FlightTable {
     this.#linger = options.linger ?? 1000;
     this.fill = {
       store: options.store,
-      slabs: new BufferPool(slabSize, idleSlabs),
+      slabs: pieceBuffers,
       window: options.window ?? 4 * 1024 * 1024,
       retryDelays: options.retryDelays ?? [0, 100, 500, 2000],
       room: options.room,

@@ -120,3 +120,6 @@ export class BufferPool {
     return dropped;
   }
 }
+
+/** For all in this process who read a file to send it, or hold a stretch of a body: as many bytes as a pull asks for at most; 16 MiB of idle ones. */
+export const pieceBuffers = new BufferPool(256 * 1024, 64);

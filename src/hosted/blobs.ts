@@ -3,7 +3,7 @@ import { copyFile, mkdir, open, stat, unlink, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { FileBody } from "../cache/file-body.ts";
 import { OpenFile } from "../cache/open-file.ts";
-import { BufferPool } from "../cache/pool.ts";
+import { pieceBuffers } from "../cache/pool.ts";
 import { openFile, statFile } from "../cache/spool.ts";
 import { errnoOf } from "../cache/trouble.ts";
 import type { Body } from "../core/body.ts";
@@ -12,15 +12,10 @@ import type { Digest } from "../core/digest.ts";
 import { found, keep, moveInto } from "./durable.ts";
 import { blobPath, draftsDirectory } from "./layout.ts";
 
-/** Bytes of a read, and the buffers that are held for the next one. */
-const pieceSize = 256 * 1024;
-const heldBuffers = 64;
-
 /** Content that was proven to be what its digest says, once for all repositories. Who may read it is theirs to say. */
 export class Blobs {
   readonly #root: string;
   readonly #clock: Clock;
-  readonly #pool = new BufferPool(pieceSize, heldBuffers);
 
   constructor(root: string, clock: Clock) {
     this.#root = root;
@@ -32,7 +27,7 @@ export class Blobs {
     const descriptor = await found(blobPath(this.#root, digest), (path) => openFile(path, "r"));
     if (descriptor === undefined) return undefined;
     const { size } = await statFile(descriptor);
-    return new FileBody({ file: new OpenFile(descriptor), size, pool: this.#pool, damaged: () => undefined });
+    return new FileBody({ file: new OpenFile(descriptor), size, pool: pieceBuffers, damaged: () => undefined });
   }
 
   /** Bytes; undefined where it is not here. */

@@ -1,12 +1,10 @@
 import { cancelled } from "../cache/file-body.ts";
-import { BufferPool, type Slab } from "../cache/pool.ts";
+import { pieceBuffers, type Slab } from "../cache/pool.ts";
 import type { Body, PullCallback } from "../core/body.ts";
 import type { RemoteFlight } from "./remote-flight.ts";
 
 const nothing: readonly Buffer[] = [];
 const noRelease = (): void => undefined;
-/** For all followers of this process. */
-const slabs = new BufferPool(256 * 1024, 64);
 
 /** A reader of a flight that another worker leads. */
 export class RemoteFollower implements Body {
@@ -64,8 +62,8 @@ export class RemoteFollower implements Body {
   }
 
   #read(visible: number): void {
-    const length = Math.min(slabs.size, this.#limit, visible - this.#position);
-    const slab = slabs.take(length);
+    const length = Math.min(pieceBuffers.size, this.#limit, visible - this.#position);
+    const slab = pieceBuffers.take(length);
     this.#slab = slab;
     this.#flight.read(slab.buffer.subarray(0, length), this.#position, this.#arrived);
   }
