@@ -10,7 +10,7 @@ import { ManualUpstream } from "./upstream-script.ts";
 
 const blob = randomBytes(1_000_000);
 
-function fillOf(followed: boolean) {
+function fillOf(followed: boolean, retryDelays: readonly number[] = []) {
   const told: string[] = [];
   const upstream = new ManualUpstream();
   const slabs = new BufferPool(65_536, 100);
@@ -23,11 +23,12 @@ function fillOf(followed: boolean) {
     needs: () => [],
     drop: () => undefined,
   };
-  const never = { retryDelays: [], room: undefined, roomDelays: [], patience: 0 };
-  const options = { store: new MemoryStore(), slabs, window: 300_000, ...never };
+  const store = new MemoryStore();
+  const never = { retryDelays, room: undefined, roomDelays: [], patience: 0 };
+  const options = { store, slabs, window: 300_000, ...never };
   const fill = new Fill(digestOf(blob), upstream.fetch, options, listener);
   fill.start();
-  return { fill, upstream, slabs, told };
+  return { fill, upstream, slabs, told, store };
 }
 
 for (const [followed, least, most] of [
@@ -64,4 +65,59 @@ void t.test("a fill that fails holds no memory", async (t) => {
   t.ok(slabs.idle > 0);
   fill.stop(new Error("again"));
   t.same(told, ["answered", "failed"], "and it fails once");
+});
+
+/** A disk that takes its time: each write waits until it is let go on. */
+function slowDisk(store: MemoryStore) {
+  const sizes: number[] = [];
+  let free = false;
+  let go = (): void => undefined;
+  store.beforeAppend = async (bytes) => {
+    sizes.push(bytes);
+    if (free) return;
+    await new Promise<void>((resolve) => (go = resolve));
+  };
+  return {
+    sizes,
+    /** All writes from now on, and the one under way. */
+    release(): void {
+      free = true;
+      go();
+    },
+  };
+}
+
+void t.test("what has gathered behind a slow disk is written in pieces of 256 KiB", async (t) => {
+  const { upstream, told, store } = fillOf(true);
+  const disk = slowDisk(store);
+  const body = upstream.answer(blob.length);
+  body.push(blob.subarray(0, 1000));
+  await turns();
+  t.same(disk.sizes, [1000]);
+  body.push(blob.subarray(1000));
+  body.push(null);
+  await turns();
+  disk.release();
+  await turns();
+  t.same(disk.sizes, [1000, 262_144, 262_144, 262_144, 212_568]);
+  t.same(told, ["answered", "landed"]);
+  t.ok(store.content.get(digestOf(blob))?.bytes.equals(blob));
+});
+
+void t.test("a body that begins at zero again while more waits for the disk than is written at once", async (t) => {
+  const { upstream, told, store } = fillOf(true, [0]);
+  const disk = slowDisk(store);
+  const body = upstream.answer(blob.length);
+  body.push(blob.subarray(0, 900_000));
+  await turns();
+  body.destroy(new Error("cut"));
+  await turns();
+  const again = upstream.answer(blob.length, 0);
+  again.push(blob);
+  again.push(null);
+  await turns();
+  disk.release();
+  await turns(50);
+  t.same(told, ["answered", "landed"]);
+  t.ok(store.content.get(digestOf(blob))?.bytes.equals(blob));
 });

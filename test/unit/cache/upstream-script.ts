@@ -19,30 +19,34 @@ export class ManualBody extends Readable {
   }
 }
 
+/** `offset`: unless it is the one that was asked for. */
+type Answered = Omit<FillSource, "offset"> & { readonly offset: 0 | undefined };
+
 /** An upstream whose answers a test gives one by one, before or after they are asked for. */
 export class ManualUpstream {
   readonly asked: { readonly offset: number; readonly signal: AbortSignal }[] = [];
-  readonly #questions: PromiseWithResolvers<FillSource>[] = [];
+  readonly #questions: PromiseWithResolvers<Answered>[] = [];
   #answered = 0;
 
   readonly fetch: FillFetch = async (offset, signal) => {
     const question = this.#question(this.asked.length);
     this.asked.push({ offset, signal });
     signal.addEventListener("abort", () => question.reject(new DOMException("Aborted.", "AbortError")));
-    return { ...(await question.promise), offset };
+    const source = await question.promise;
+    return { ...source, offset: source.offset ?? offset };
   };
 
-  #question(index: number): PromiseWithResolvers<FillSource> {
-    const question = this.#questions[index] ?? Promise.withResolvers<FillSource>();
+  #question(index: number): PromiseWithResolvers<Answered> {
+    const question = this.#questions[index] ?? Promise.withResolvers<Answered>();
     question.promise.catch(() => undefined);
     this.#questions[index] = question;
     return question;
   }
 
-  /** Answers the next question, from the offset that it asks for on. */
-  answer(size: number | undefined): ManualBody {
+  /** Answers the next question, from the offset that it asks for on, or from zero. */
+  answer(size: number | undefined, offset?: 0): ManualBody {
     const body = new ManualBody();
-    this.#question(this.#answered).resolve({ size, mediaType: "application/test", offset: 0, body });
+    this.#question(this.#answered).resolve({ size, mediaType: "application/test", offset, body });
     this.#answered += 1;
     return body;
   }
