@@ -63,12 +63,20 @@ export function jobOf(stage: Stage): Job {
   const job = stage.case.job(requestOf(stage));
   if (stage.round > 0) return job;
   if (job.kind === "image") return { ...job, verify: true };
-  if (job.kind !== "pull") return job;
-  // Each process compiles for itself and has its own memory: it gets as much as the only one of another contender.
   const { workers } = stage;
-  const clients = job.connections === "kept" ? job.clients * workers : job.clients;
-  const requests = job.requests * workers;
-  return { ...job, clients, requests, verify: true, seconds: stage.warmUpLimit * workers };
+  if (job.kind === "push" && workers > 1) return { ...job, ...spread(job, workers) };
+  if (job.kind !== "pull") return job;
+  const much = workers > 1 && job.connections === "kept" ? spread(job, workers) : { requests: job.requests * workers };
+  return { ...job, ...much, verify: true, seconds: stage.warmUpLimit * workers };
+}
+
+/** Connections for each worker and each client that is measured: the system spreads them by chance, and no worker is to have none or few. */
+const tries = 4;
+
+/** Each process compiles for itself and has its own memory: it gets about as much as the only one of another contender. */
+function spread({ clients, requests }: { clients: number; requests: number }, workers: number) {
+  const wide = clients * workers * tries;
+  return { clients: wide, requests: Math.max(wide, requests * workers) };
 }
 
 function requestOf({ content, name, place, round }: Stage): JobRequest {

@@ -117,7 +117,7 @@ t.test("uploads may be elsewhere than the storage", async (t) => {
 
 t.test("the workers of one instance serve one storage: uploads go on at whichever a connection leads to", async (t) => {
   const { proxy } = await hostedStage(t, { WORKERS: "2" });
-  // A connection each, which go to the workers in turns.
+  // A connection each: the kernel chooses the worker.
   const clients = Array.from({ length: 4 }, () => registryClient(t, proxy));
   const [first = registryClient(t, proxy)] = clients;
   const bytes = randomBytes(800_000);
