@@ -8,9 +8,6 @@ import { hostedStage, registryClient, temporary } from "./rig.ts";
 
 const name = "team/app";
 
-// Eleven proxies start here, each as five processes where ENTREPOT_TEST_WORKERS is 4.
-t.setTimeout(170_000);
-
 async function two(t: Parameters<typeof hostedStage>[0], env: Readonly<Record<string, string>> = {}) {
   const one = await hostedStage(t, env);
   const other = await startProxy(t, { env: { REGISTRY_STORAGE: one.storage, ...env } });
