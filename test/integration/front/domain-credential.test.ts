@@ -81,6 +81,7 @@ t.test("a Google service account's key is the password of _json_key", async (t) 
   imageIn(registry, "open");
   t.equal((await manifest(client, "open")).status, 200);
   t.match(registry.requests.at(-1)?.headers, basic(`_json_key:${key}`));
+  await proxy.stop();
   t.notMatch(JSON.stringify(proxy.logLines), /made up/);
   writeFileSync(file, "{}");
   const env = { REGISTRY_HOST: "reg.test", GOOGLE_APPLICATION_CREDENTIALS: file };

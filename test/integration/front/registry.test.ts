@@ -108,6 +108,7 @@ t.test("with accounts, nothing is served without one, and what it sends goes no 
     t.equal((await client.request(pull, { headers: { ...accept, authorization, cookie: "a=b" } })).status, 200);
   }
   t.ok(reg.requests.every(({ headers }) => headers["authorization"] === undefined && headers["cookie"] === undefined));
+  await proxy.stop();
   t.notMatch(JSON.stringify(proxy.logLines), /wonder|secret|d29uZGVy|YWxpY2U/);
 });
 
@@ -188,6 +189,7 @@ t.test(
     t.equal((await client.request(blob)).status, 401, "it is held, and closed to others");
     t.equal((await client.request(path, { headers: { authorization: basic("alice:wrong") } })).status, 401);
     t.equal((await client.request(path, { method: "POST" })).status, 405);
+    await proxy.stop();
     t.notMatch(JSON.stringify(proxy.logLines), /wonderland|d29uZGVy/);
   },
 );
