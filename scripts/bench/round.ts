@@ -75,8 +75,7 @@ const tries = 4;
 
 /** Each process compiles for itself and has its own memory: it gets about as much as the only one of another contender. */
 function spread({ clients, requests }: { clients: number; requests: number }, workers: number) {
-  const wide = clients * workers * tries;
-  return { clients: wide, requests: Math.max(wide, requests * workers) };
+  return { clients: clients * workers * tries, requests: Math.max(workers * tries, requests * workers) };
 }
 
 function requestOf({ content, name, place, round }: Stage): JobRequest {
