@@ -15,9 +15,9 @@ import { OpenFile } from "./open-file.ts";
 import { pieceBuffers } from "./pool.ts";
 import { Proof } from "./proof.ts";
 import { SerialByKey } from "./serial.ts";
-import { readSmallFile } from "./small-files.ts";
+import { pooledFiles, type SmallFiles } from "./small-files.ts";
 import { closeFile, createFile, DiskSpool, moveInto, openFile, type SpoolHome, statFile, writeAll } from "./spool.ts";
-import { isMark, isUntouched, mark, type Stamp, stampOf } from "./stamp.ts";
+import { isMark, isUntouched, type Stamp, stampOf } from "./stamp.ts";
 import { newSpoolName, tidySpools } from "./tidy.ts";
 import { errnoOf, Troubles } from "./trouble.ts";
 import type { HotStore, Spool, Stored, StoreListener } from "./types.ts";
@@ -30,6 +30,7 @@ export interface DiskStoreOptions {
   readonly log: Log;
   /** Shared with what else uses the directory, so that one trouble is told once. */
   readonly troubles?: Troubles;
+  readonly files?: SmallFiles;
   /** Bytes of small content kept in memory; 64 MiB unless given. */
   readonly hotBytes?: number;
   /** false: what earlier runs left is another process's to clear away. */
@@ -82,6 +83,7 @@ export interface DiskStorage extends HotStore {
 class DiskStore implements DiskStorage {
   readonly #directory: string;
   readonly #clock: Clock;
+  readonly #files: SmallFiles;
   readonly #hot: Hot;
   readonly #troubles: Troubles;
   readonly #serial = new SerialByKey();
@@ -96,6 +98,7 @@ class DiskStore implements DiskStorage {
   constructor(options: DiskStoreOptions, troubles: Troubles) {
     this.#directory = options.directory;
     this.#clock = options.clock;
+    this.#files = options.files ?? pooledFiles;
     this.#hot = new Hot(options.hotBytes ?? 64 * 1024 * 1024);
     this.#troubles = troubles;
     this.#provenFirst = options.provenFirst ?? 64 * 1024 * 1024;
@@ -115,7 +118,7 @@ class DiskStore implements DiskStorage {
   async warm(digest: Digest, expected: number): Promise<void> {
     if (expected > hotContent || this.#hot.content(digest) !== undefined || this.#condemned.has(digest)) return;
     const before = this.#hot.known(digest);
-    const file = await readSmallFile(contentPath(this.#directory, digest), hotContent).catch(() => undefined);
+    const file = await this.#files.read(contentPath(this.#directory, digest), hotContent).catch(() => undefined);
     if (file?.size !== expected || this.#hot.known(digest) !== before || !isDigestOf(digest, file.bytes)) return;
     this.#learn(digest, file);
     this.#hot.keep(digest, file.bytes);
@@ -360,7 +363,7 @@ class DiskStore implements DiskStorage {
     for (const listener of this.#listeners) listener.used(digest, size, now);
     if (now - known.marked < markEvery) return;
     known.marked = now;
-    mark(contentPath(this.#directory, digest), now).catch((error: unknown) => {
+    this.#files.mark(contentPath(this.#directory, digest), now).catch((error: unknown) => {
       // Evicted or wiped in between: find notices that itself.
       if (errnoOf(error) !== "ENOENT") this.#troubles.report("mark a blob as used", error);
     });
@@ -377,11 +380,10 @@ class DiskStore implements DiskStorage {
     // At once: whoever looks before it is removed must not find it by another way.
     this.#gone(digest);
     // A failure is told by the removal itself.
-    const removed = await this.remove(digest).then(
-      () => true,
+    await this.remove(digest).then(
+      () => this.#condemned.delete(digest),
       () => false,
     );
-    if (removed) this.#condemned.delete(digest);
   }
 
   #gone(digest: Digest): void {

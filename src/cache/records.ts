@@ -8,7 +8,7 @@ import type { Log } from "../observe/log.ts";
 import { entryOf } from "./index-entry.ts";
 import { indexPath } from "./layout.ts";
 import { SerialByKey } from "./serial.ts";
-import { readSmallFile } from "./small-files.ts";
+import { pooledFiles, type SmallFiles } from "./small-files.ts";
 import { errnoOf, Troubles } from "./trouble.ts";
 import type { CacheRecord, CacheVariant, HotRecords } from "./types.ts";
 
@@ -19,6 +19,7 @@ export interface RecordsOptions {
   readonly log: Log;
   /** Shared with what else uses the directory, so that one trouble is told once. */
   readonly troubles?: Troubles;
+  readonly files?: SmallFiles;
   /** Keys remembered in memory, those that are absent included; 50,000 unless given. */
   readonly keys?: number;
 }
@@ -53,8 +54,10 @@ class IndexRecords implements DiskRecords {
   readonly #loading = new Map<string, Promise<CacheRecord | undefined>>();
   readonly #serial = new SerialByKey();
   readonly #troubles: Troubles;
+  readonly #files: SmallFiles;
 
   constructor(options: RecordsOptions) {
+    this.#files = options.files ?? pooledFiles;
     this.#directory = options.directory;
     this.#memory = new LRUCache({ max: options.keys ?? 50_000 });
     this.#troubles = options.troubles ?? new Troubles(options.log, options.clock);
@@ -95,7 +98,7 @@ class IndexRecords implements DiskRecords {
   }
 
   async #read(key: string): Promise<CacheRecord | undefined> {
-    const file = await readSmallFile(indexPath(this.#directory, key)).catch((error: unknown) => {
+    const file = await this.#files.read(indexPath(this.#directory, key)).catch((error: unknown) => {
       if (errnoOf(error) === "ENOENT") return undefined;
       throw error;
     });

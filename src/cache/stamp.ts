@@ -15,11 +15,16 @@ export function stampOf({ dev, ino, size, mtimeMs }: Stamp): Stamp {
 }
 
 /**
- * Dates a file with its last use, milliseconds since the epoch. In whole seconds: a change by anybody else gives it a fraction (where the
- * file system has any), so that ours, and those of other workers, are told from it.
+ * What a file is dated with for its last use, milliseconds since the epoch. In whole seconds: a change by anybody else gives it a fraction
+ * (where the file system has any), so that ours, and those of other workers, are told from it.
  */
+export function markSeconds(used: number): number {
+  return Math.floor(used / 1000);
+}
+
+/** Dates a file with its last use. */
 export async function mark(path: string, used: number): Promise<void> {
-  const seconds = Math.floor(used / 1000);
+  const seconds = markSeconds(used);
   await utimes(path, seconds, seconds);
 }
 

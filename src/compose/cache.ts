@@ -1,6 +1,7 @@
 import { type Collector, createCollector } from "../cache/collect.ts";
 import { openDiskStore } from "../cache/disk.ts";
 import { createEvictor, type Evictor } from "../cache/evict.ts";
+import { FileThread } from "../cache/file-thread.ts";
 import { createFlights, type FlightTable } from "../cache/flight.ts";
 import { freeSpace } from "../cache/free-space.ts";
 import { lockDirectory } from "../cache/lock.ts";
@@ -58,8 +59,9 @@ export async function keepCache(
   const directory = config.cacheDir;
   const lock = await lockDirectory({ directory });
   const troubles = new Troubles(log, clock);
-  const store = await openDiskStore({ directory, clock, log, troubles });
-  const records = openRecords({ directory, clock, log, troubles });
+  const files = new FileThread();
+  const store = await openDiskStore({ directory, clock, log, troubles, files });
+  const records = openRecords({ directory, clock, log, troubles, files });
   const room: Room = { free: (bytes) => evictor.free(bytes), keep: () => void evictor.keepFree() };
   const limits = { maxSize: config.cacheMaxSize, inactive: config.cacheInactive };
   const disk = { minFree: config.cacheMinFree, free: () => freeSpace(directory) };

@@ -1,4 +1,5 @@
 import { openDiskStore } from "../cache/disk.ts";
+import { FileThread } from "../cache/file-thread.ts";
 import { Troubles } from "../cache/trouble.ts";
 import { WorkerFlights } from "../workers/flights.ts";
 import type { Link } from "../workers/link.ts";
@@ -23,6 +24,7 @@ export function joinInstance(link: Link, welcome: Welcome): OpenInstance {
       hotBytes: share,
       tidy: false,
       troubles,
+      files: new FileThread(),
       proofs: link.proofs,
     });
     store.watch(link.ledger);
