@@ -20,11 +20,13 @@ import type { FillFetch, FillSource, Spool } from "./types.ts";
 import { Source } from "./source.ts";
 import { Window } from "./window.ts";
 
-/**
- * Pieces are written when this much has come, or when a turn of the event loop brought nothing more. Nor is more written at once: for a larger write the
- * kernel takes larger blocks of memory, which are more likely to be new to it, and cost up to ten times as much then (ADR 0013).
- */
+/** Pieces are written when this much has come, or when a turn of the event loop brought nothing more. */
 const batch = 256 * 1024;
+/**
+ * Nor is more written at once than this: for a larger write the kernel takes larger blocks of memory, which are more likely to be new to it, and cost up to
+ * ten times as much then (ADR 0013).
+ */
+const largest = 512 * 1024;
 /** The source is paused when more than this waits for the disk, and resumed at a quarter of it. */
 const backlog = 4 * 1024 * 1024;
 /** The free space of the disk is looked at each time that this much was written. */
@@ -42,11 +44,11 @@ export class Fill {
   readonly #options: FillOptions;
   readonly #listener: FillListener;
   readonly #abort = new AbortController();
+  /** Of all that was received. */
   #hash: Hash;
   /** Of a body that began at zero again. */
   #repeat: Hash | undefined;
   #source: Source | undefined;
-  #hashed = 0;
   #answered = false;
   #writing = false;
   #armed = false;
@@ -73,8 +75,7 @@ export class Fill {
         drop: (before) => listener.drop(before),
         pause: () => this.#source?.pause(),
         resume: () => this.#source?.resume(),
-        // What is not hashed yet is needed, though no follower asks for it.
-        trim: (before) => this.window.trim(Math.min(before, this.#hashed)),
+        trim: (before) => this.window.trim(before),
       },
       options.window,
       options.patience,
@@ -90,7 +91,6 @@ export class Fill {
   resume(left: Left): void {
     this.spool = left.spool;
     this.#hash = left.hash;
-    this.#hashed = left.bytes;
     this.#answered = true;
     this.window.begin(left.bytes);
     this.state = resumedFlight(this.state, left);
@@ -198,6 +198,8 @@ export class Fill {
       this.#failed();
       return;
     }
+    // While it is in the processor's nearest cache.
+    this.#hash.update(chunk);
     this.window.append(chunk);
     if (this.state.received - this.state.written > backlog) this.#source?.pause();
     this.#arm();
@@ -209,7 +211,6 @@ export class Fill {
     this.#repeat?.update(chunk.subarray(0, bytes));
     let same = true;
     if (bytes === this.state.repeating) {
-      this.#hashUpTo(this.state.received);
       same = this.#repeat?.digest("hex") === this.#hash.copy().digest("hex");
     }
     this.#step({ type: "repeated", bytes, same });
@@ -240,12 +241,10 @@ export class Fill {
     const { received, written, spooled, size } = this.state;
     if (received === written) return;
     if (spooled !== undefined) {
-      this.#hashUpTo(received);
       this.#wrote(received - written);
       return;
     }
-    const end = Math.min(received, written + batch);
-    this.#hashUpTo(end);
+    const end = Math.min(received, written + largest);
     this.#writing = true;
     const rest = size === undefined ? undefined : size - written;
     const pieces = this.window.pieces(written, end);
@@ -278,12 +277,6 @@ export class Fill {
       return;
     }
     this.#pacer.pace(spooled, received);
-  }
-
-  #hashUpTo(position: number): void {
-    if (position <= this.#hashed) return;
-    for (const piece of this.window.pieces(this.#hashed, position)) this.#hash.update(piece);
-    this.#hashed = position;
   }
 
   #wrote(bytes: number): void {
@@ -327,7 +320,6 @@ export class Fill {
   };
 
   #prove(): void {
-    this.#hashUpTo(this.state.received);
     const found = digestOfHash(algorithmOf(this.#digest), this.#hash);
     this.#step({ type: "proved", right: found === this.#digest });
     if (this.state.phase === "failed") {

@@ -87,7 +87,7 @@ function slowDisk(store: MemoryStore) {
   };
 }
 
-void t.test("what has gathered behind a slow disk is written in pieces of 256 KiB", async (t) => {
+void t.test("what has gathered behind a slow disk is written in pieces of 512 KiB", async (t) => {
   const { upstream, told, store } = fillOf(true);
   const disk = slowDisk(store);
   const body = upstream.answer(blob.length);
@@ -99,7 +99,7 @@ void t.test("what has gathered behind a slow disk is written in pieces of 256 Ki
   await turns();
   disk.release();
   await turns();
-  t.same(disk.sizes, [1000, 262_144, 262_144, 262_144, 212_568]);
+  t.same(disk.sizes, [1000, 524_288, 474_712]);
   t.same(told, ["answered", "landed"]);
   t.ok(store.content.get(digestOf(blob))?.bytes.equals(blob));
 });
