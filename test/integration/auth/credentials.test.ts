@@ -1,5 +1,5 @@
 import t, { type Test } from "tap";
-import type { RunningProxy } from "../../fixtures/proxy.ts";
+import { processes, type RunningProxy } from "../../fixtures/proxy.ts";
 import { manifestAccept } from "../../fixtures/proxy-client.ts";
 import { startRegistry, uniqueBytes } from "../../fixtures/registry.ts";
 import { startTokenServer, type TokenServer, type TokenServerOptions } from "../../fixtures/token-server.ts";
@@ -111,10 +111,11 @@ t.test("many pulls at once share one token exchange", async (t) => {
   const { tokens, pull } = await tokenStage(t);
   await pull("library/app");
   await Promise.all(Array.from({ length: 6 }, () => pull("library/new")));
-  t.same(
-    tokens.requests.map(({ scopes }) => scopes),
-    [["repository:library/app:pull"], ["repository:library/new:pull"]],
-  );
+  const [first, ...others] = tokens.requests.map(({ scopes }) => scopes.join(" "));
+  t.equal(first, "repository:library/app:pull");
+  t.same(new Set(others), new Set(["repository:library/new:pull"]));
+  // An exchange under way is known to its own process alone (docs/adr/0007-workers.md).
+  t.ok(others.length <= processes, `${others.length} exchanges`);
 });
 
 t.test("a token is renewed before it ends, and replaced after", async (t) => {
