@@ -64,6 +64,8 @@ export class Link {
   #parts: WorkerParts | undefined;
   /** One that came while the worker was starting is obeyed when it has. */
   #order: Parameters<WorkerParts["stop"]> | undefined;
+  /** Queues that it was told to take connections from before it was ready. */
+  readonly #adopted: number[] = [];
 
   constructor(end: PrimaryEnd) {
     const channel = new Channel<WorkerMethods, PrimaryMethods>(end.send, this.#methods());
@@ -119,6 +121,7 @@ export class Link {
   /** Serves from now on. */
   ready(listening: readonly Listened[], parts: WorkerParts): void {
     this.#parts = parts;
+    if (this.#adopted.length > 0) parts.adopt(this.#adopted);
     if (this.#order !== undefined) parts.stop(...this.#order);
     this.#channel.tell("ready", listening);
   }
@@ -155,7 +158,10 @@ export class Link {
         return this.#parts.figures();
       },
       uses: () => this.#takeUses(),
-      adopt: (queues) => this.#parts?.adopt(queues),
+      adopt: (queues) => {
+        if (this.#parts === undefined) this.#adopted.push(...queues);
+        else this.#parts.adopt(queues);
+      },
       stop: (how, limit) => {
         this.#order = [how, limit];
         this.#parts?.stop(how, limit);
