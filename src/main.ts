@@ -3,10 +3,13 @@ import { enableCompileCache } from "node:module";
 import { join } from "node:path";
 import { run } from "./cli/run.ts";
 import { listenForSignals } from "./cli/signals.ts";
+import { boundYoungGeneration } from "./cli/young-generation.ts";
 
 // What was made of the program's files is kept beside it, for the next start: who can write there can change the program itself. Where
 // nobody can, each start compiles anew.
 enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/entrepot"));
+
+boundYoungGeneration();
 
 // A reader such as `head` that has seen enough is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
