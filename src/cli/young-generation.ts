@@ -16,9 +16,8 @@ const usualFactor = 2;
 
 /**
  * Keeps V8's young generation from growing once it has `limit` bytes. By itself it grows to a hundred MiB where much survives, as pieces of a body do that wait
- * for their client, and never shrinks while there is work. What manifests and cold blobs make of it by themselves stays
- * below. Where it has shrunk, in idle times, it may
- * grow again. `--max-semi-space-size` would say the same, but only who starts node can give it.
+ * for their client, and does not become smaller while there is work. Where it has shrunk, in idle times, it may grow again. `--max-semi-space-size` would say
+ * the same, but only who starts node can give it.
  */
 export function boundYoungGeneration(limit: number = 32 * 1024 * 1024, heap: YoungHeap = ownHeap): void {
   let factor = usualFactor;
