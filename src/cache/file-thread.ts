@@ -34,7 +34,7 @@ interface Waiting {
 }
 
 /**
- * Small files, many of them: those of one turn of the event loop, or of the time that the ones before took, go to a thread of its own as one message, and come back as one. The thread pool
+ * Small files, many of them: those of one turn of the event loop go to a thread of its own as one message, and come back as one. The thread pool
  * takes a way there and back for each opening, reading and closing, which costs several times the work itself. Where they are few, or the disk is slow, or there
  * can be no thread, the pool does it.
  */
@@ -46,9 +46,8 @@ export class FileThread implements SmallFiles {
   #isBroken = false;
   #second = 0;
   #inSecond = 0;
-  /** The next batch. */
+  /** Of this turn. */
   #next: Waiting[] = [];
-  #isPlanned = false;
   readonly #sent: { readonly at: number; readonly batch: readonly Waiting[] }[] = [];
 
   constructor({ startAt = 500, start = startWorker, now = () => performance.now() }: FileThreadOptions = {}) {
@@ -74,8 +73,8 @@ export class FileThread implements SmallFiles {
 
   #ask(ask: FileAsk): Promise<SmallFile> {
     return new Promise((resolve, reject) => {
+      if (this.#next.length === 0) setImmediate(this.#send);
       this.#next.push({ ask, resolve, reject });
-      this.#plan();
     });
   }
 
@@ -119,15 +118,7 @@ export class FileThread implements SmallFiles {
     }, idle).unref();
   }
 
-  /** One batch at a time: what is asked while the thread is at work makes the next one larger, and would wait all the same. */
-  #plan(): void {
-    if (this.#isPlanned || this.#next.length === 0 || this.#sent.length > 0) return;
-    this.#isPlanned = true;
-    setImmediate(this.#send);
-  }
-
   readonly #send = (): void => {
-    this.#isPlanned = false;
     const batch = this.#next;
     this.#next = [];
     if (this.#worker === undefined) {
@@ -154,14 +145,12 @@ export class FileThread implements SmallFiles {
         resolve({ size: reply.size, mtimeMs: reply.mtimeMs, bytes: own });
       }
     }
-    this.#plan();
   }
 
   #ended(worker: FileWorker): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
     for (const { batch } of this.#sent.splice(0)) for (const waiting of batch) byPool(waiting);
-    this.#plan();
   }
 }
 
