@@ -67,7 +67,8 @@ export class FileThread implements SmallFiles {
   }
 
   async mark(path: string, used: number): Promise<void> {
-    if (this.#isAtHand()) await this.#ask({ path, seconds: markSeconds(used) });
+    // Nobody waits for it, and it is one way to the pool: not what to start a thread for.
+    if (this.isReady) await this.#ask({ path, seconds: markSeconds(used) });
     else await pooledFiles.mark(path, used);
   }
 

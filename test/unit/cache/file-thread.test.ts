@@ -124,3 +124,19 @@ t.test("where there can be no thread, there is none", async (t) => {
   for (let round = 0; round < 3; round += 1) t.ok((await files.read(import.meta.filename)).size > 1);
   t.equal(tried, 1);
 });
+
+t.test("dating alone begins no thread", async (t) => {
+  let begun = 0;
+  const start = (): FileWorker => {
+    begun += 1;
+    return new StillWorker();
+  };
+  const files = new FileThread({ startAt: 2, now: () => 0, start });
+  const path = join(t.testdir({ file: "x" }), "file");
+  for (const used of [5_000, 6_000, 7_000]) await files.mark(path, used);
+  t.equal((await stat(path)).mtimeMs, 7_000);
+  await files.read(path);
+  t.equal(begun, 0);
+  await files.read(path);
+  t.equal(begun, 1);
+});
