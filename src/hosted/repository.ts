@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
-import { algorithmOf, type Digest, digestOf, parseDigest } from "../core/digest.ts";
+import { type Digest, isDigestOf, parseDigest } from "../core/digest.ts";
 import { EntrepotError } from "../core/errors.ts";
 import { isRepositoryName, isTag } from "../core/request.ts";
 import { fieldsOf } from "../serve/references.ts";
@@ -96,7 +96,7 @@ export class Repository {
     const end = file.indexOf("\n");
     const bytes = file.subarray(end + 1);
     const { mediaType } = parseObject(file.subarray(0, Math.max(0, end)));
-    if (typeof mediaType === "string" && digestOf(bytes, algorithmOf(digest)) === digest) return { mediaType, bytes };
+    if (typeof mediaType === "string" && isDigestOf(digest, bytes)) return { mediaType, bytes };
     throw new EntrepotError(
       "STORAGE_IO",
       `The manifest ${digest} has rotted on the registry's disk; delete it, and push it again.`,

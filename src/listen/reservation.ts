@@ -2,14 +2,7 @@ import { lookup } from "node:dns/promises";
 import { BoundSocket, isIP } from "node:net";
 import type { Log } from "../observe/log.ts";
 import { type Addresses, isIPv6Only, openPlaces, type Place } from "./sockets.ts";
-
-/** A socket of an instance, as its primary has it. */
-export interface ReservedSocket {
-  /** A descriptor of this process, for others to inherit. */
-  readonly fd: number;
-  readonly tls: boolean;
-  readonly queue: number;
-}
+import type { InheritedSocket } from "./types.ts";
 
 interface Reserved {
   /** What was asked for. */
@@ -60,7 +53,8 @@ export class Reservation {
     return Math.max(...this.#places.map(({ bound }) => bound.length));
   }
 
-  get sockets(): ReservedSocket[] {
+  /** For workers to inherit; the descriptors are of this process. */
+  get sockets(): InheritedSocket[] {
     return this.#places.flatMap(({ tls, bound }) => bound.map((socket, queue) => ({ fd: socket.fd(), tls, queue })));
   }
 

@@ -66,7 +66,7 @@ export interface ListenerParts {
 
 /** A bound socket that a worker has from its primary, as its primary bound one for each queue at each place. */
 export interface InheritedSocket {
-  /** A descriptor of this process. */
+  /** A descriptor of the process that has this: primary and worker number it differently. */
   readonly fd: number;
   readonly tls: boolean;
   /** The kernel spreads the connections of a place over its queues. */
