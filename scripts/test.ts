@@ -25,7 +25,7 @@ const suites: Readonly<Record<string, Suite>> = {
   // What processes of one instance share, with every proxy as four of them. Any file of integration may run so; these take a minute or two and not ten.
   workers: {
     patterns: [
-      "test/integration/cache/{abandon,evict}.test.ts",
+      "test/integration/cache/{abandon,evict,landing}.test.ts",
       "test/integration/serve/{access,push-broken,push-kept}.test.ts",
       "test/integration/front/mirror.test.ts",
     ],

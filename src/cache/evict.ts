@@ -43,6 +43,8 @@ export interface Evictor {
   /** Bytes of content known of. */
   bytes(): number;
   count(): number;
+  /** Whether it knows of this content. */
+  knows(digest: Digest): boolean;
   /** Content that another process used, or adopted; and that it removed. */
   used(digest: Digest, size: number, at: number): void;
   removed(digest: Digest): void;
@@ -106,6 +108,10 @@ class LedgerEvictor implements Evictor {
 
   count(): number {
     return this.#ledger.count;
+  }
+
+  knows(digest: Digest): boolean {
+    return this.#ledger.get(digest) !== undefined;
   }
 
   limit(limits: EvictorLimits): void {

@@ -58,6 +58,9 @@ export class Fill {
   #looked = 0;
   /** Why the disk took no more. */
   #lost: Error | undefined;
+  /** Of the source that it ends with. */
+  #proven: FillSource["proven"];
+  #mediaType = "";
   readonly #pacer: Pacer;
 
   /** `expected`: bytes that the blob may have at most. */
@@ -92,6 +95,7 @@ export class Fill {
     this.spool = left.spool;
     this.#hash = left.hash;
     this.#answered = true;
+    this.#mediaType = left.mediaType;
     this.window.begin(left.bytes);
     this.state = resumedFlight(this.state, left);
     const wrong = this.#over();
@@ -178,10 +182,12 @@ export class Fill {
     return !this.#over();
   }
 
-  #open(source: Source, { size, mediaType }: FillSource): void {
+  #open(source: Source, { size, mediaType, proven }: FillSource): void {
+    this.#proven = proven;
     if (!this.#answered) {
       this.#answered = true;
       if (size !== undefined) this.window.expect(size);
+      this.#mediaType = mediaType;
       this.#listener.answered({ size, mediaType });
     }
     // A fresh hash of the beginning, to be compared with the one of the bytes that we have.
@@ -330,11 +336,16 @@ export class Fill {
       this.#land(this.#lost);
       return;
     }
-    // Into its place first, and only then the last piece: who has it whole finds it in the store when asking again.
-    this.spool?.adopt().then(
+    this.#place().then(
       () => this.#land(undefined),
       (error: unknown) => this.#land(asError(error)),
     );
+  }
+
+  /** In this order, and then the last piece: who finds it in the store knows what it is, and who has it whole finds it there. */
+  async #place(): Promise<void> {
+    await this.#proven?.(this.state.received, this.#mediaType);
+    await this.spool?.adopt();
   }
 
   #land(lost: Error | undefined): void {

@@ -119,6 +119,11 @@ export interface FillSource {
   /** Position of the first byte of `body`: the offset asked for, or 0 where the upstream ignored it. */
   readonly offset: number;
   readonly body: Readable;
+  /**
+   * Is told that the content is whole and right, before anybody finds it in the store: what is to be known of it by then. Never rejects.
+   * `size`: its bytes.
+   */
+  readonly proven?: (size: number, mediaType: string) => Promise<void>;
 }
 
 /** Known once the upstream has answered. */

@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { unlink } from "node:fs/promises";
 import { type Authority, openAuthority } from "../ca/authority.ts";
+import { contentPath } from "../cache/layout.ts";
 import { tidySpools } from "../cache/tidy.ts";
 import { systemTimers } from "../cache/timers.ts";
 import type { Config } from "../config/schema.ts";
@@ -71,6 +73,7 @@ export async function openPrimary(config: Config, needs: PrimaryNeeds): Promise<
       clock,
       credentialKey: keys.credential,
       tokenKey: keys.token,
+      isHeld: (digest) => existsSync(contentPath(cache.directory, digest)),
       discard: (path) => void unlink(path).catch(() => undefined),
       figures: async () => ({
         metrics: await metrics.json(),

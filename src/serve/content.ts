@@ -156,7 +156,7 @@ export class Content {
         return undefined;
       }
       turn.began(flight.head);
-      void this.#remember(exchange, origin, request, flight);
+      if (request.kind === "manifest") void this.#rememberReferences(exchange, origin, request, flight);
       return flight;
     };
     // In one turn where it can be: who comes next then finds the flight and its leader.
@@ -303,7 +303,7 @@ export class Content {
     const given = response.status === 200 || response.status === 206;
     // That it belongs there is the registry's word, as it is in the answer to a HEAD, whatever becomes of the bytes.
     await access.learn(exchange, origin, request, response, given ? request.digest : undefined);
-    if (given) return sourceOf(response);
+    if (given) return { ...sourceOf(response), proven: (...content) => this.#record(origin, request, ...content) };
     if (offset === 0) throw await refusalOf(response, identityOf(exchange.headers).text);
     response.body.destroy();
     const problem = `The registry answered ${response.status} when asked for the rest of a blob.`;
@@ -312,28 +312,34 @@ export class Content {
     throw new EntrepotError("UPSTREAM_UNREACHABLE", problem);
   }
 
-  /** Once the bytes are proven: what an upstream announced and did not send is never a fact. */
-  async #remember(exchange: Exchange, origin: Origin, request: DigestRequest, flight: Flight): Promise<void> {
-    const { store, records, clock, access } = this.#parts;
-    try {
-      await flight.done;
-      const { mediaType, size: announced } = await flight.head;
-      const size = announced ?? (await store.stat(flight.digest))?.size;
-      if (size === undefined) return;
-      const record = { digest: flight.digest, mediaType, size, checked: clock.now() };
-      const key = contentKey(origin, request.kind, request.digest);
-      await Promise.all([records.put(key, record), access.fetched(origin, request.repository, request.digest)]);
-      if (request.kind === "manifest") await this.#rememberReferences(exchange, origin, request);
-    } catch {
-      // Whoever follows the flight is told; a record that could not be written costs a HEAD later.
-    }
+  // Once the bytes are proven: what an upstream announced and did not send is never a fact. Before they are in the store: who finds them there
+  // without a record has to ask.
+  async #record(origin: Origin, request: DigestRequest, size: number, mediaType: string): Promise<void> {
+    const { records, clock, access } = this.#parts;
+    const { kind, repository, digest } = request;
+    const record = { digest, mediaType, size, checked: clock.now() };
+    await Promise.all([
+      // One that could not be written costs a HEAD later.
+      records.put(contentKey(origin, kind, digest), record).catch(() => undefined),
+      access.fetched(origin, repository, digest),
+    ]);
   }
 
   /** What a manifest of a repository refers to belongs to that repository. */
-  async #rememberReferences(exchange: Exchange, origin: Origin, request: DigestRequest): Promise<void> {
-    const body = await this.#parts.store.find(request.digest);
-    body?.close();
-    if (body?.bytes !== undefined) await this.fetchedManifest(exchange, origin, request.repository, body.bytes);
+  async #rememberReferences(
+    exchange: Exchange,
+    origin: Origin,
+    { repository, digest }: DigestRequest,
+    flight: Flight,
+  ): Promise<void> {
+    try {
+      await flight.done;
+      const body = await this.#parts.store.find(digest);
+      body?.close();
+      if (body?.bytes !== undefined) await this.fetchedManifest(exchange, origin, repository, body.bytes);
+    } catch {
+      // Whoever follows the flight is told of its failure; what could not be noted is asked for.
+    }
   }
 
   /** To be called with each manifest that was fetched for an exchange. */

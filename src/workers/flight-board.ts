@@ -102,6 +102,11 @@ export class FlightBoard<Worker> {
     return false;
   }
 
+  /** Whether one of these has landed a moment ago. */
+  hasLanded(digest: Digest): boolean {
+    return this.#landed.has(digest);
+  }
+
   leaderOf(digest: Digest): Worker | undefined {
     return this.#flights.get(digest)?.leader;
   }

@@ -106,7 +106,7 @@ export class Link {
       used: (digest, size, at) => this.#used(digest, size, at),
       removed: (digest) => {
         this.#uses.delete(digest);
-        channel.tell("removed", digest);
+        channel.tell("missing", digest);
       },
     };
   }

@@ -37,6 +37,8 @@ export interface PrimaryParts {
   /** Common to all workers: of the hashes that stand for credentials, and of the tokens of our own. */
   readonly credentialKey: Buffer;
   readonly tokenKey: Buffer;
+  /** Whether content is in its place on disk; asked seldom. */
+  readonly isHeld: (digest: Digest) => boolean;
   /** Removes a file that a worker which is gone has left. */
   readonly discard: (path: string) => void;
   /** Of this process. */
@@ -160,11 +162,7 @@ export class Primary {
       used: (uses) => {
         for (const [digest, size, at] of uses) evictor.used(digest, size, at);
       },
-      removed: (digest) => {
-        evictor.removed(digest);
-        this.#proofs.delete(digest);
-        this.board.removed(digest);
-      },
+      missing: (digest) => this.#missing(digest),
       free: (bytes) => evictor.free(bytes),
       keepFree: () => void evictor.keepFree(),
       trouble: (action, code) => troubles.note(action, code),
@@ -219,6 +217,18 @@ export class Primary {
   async #spread(changes: readonly Change[], from?: WorkerChannel): Promise<void> {
     const others = [...this.#workers].filter((worker) => worker !== from);
     await Promise.all(others.map((worker) => worker.ask("learn", [changes]).catch(() => undefined)));
+  }
+
+  /**
+   * A worker removed it, or did not find it. By the time that we hear of it another one may have adopted it, and told so: the file says. In
+   * one turn, so that no adoption is told of between the look and what follows from it.
+   */
+  #missing(digest: Digest): void {
+    const { evictor, isHeld } = this.#parts;
+    this.#proofs.delete(digest);
+    if ((!evictor.knows(digest) && !this.board.hasLanded(digest)) || isHeld(digest)) return;
+    evictor.removed(digest);
+    this.board.removed(digest);
   }
 
   #removed(digest: Digest): void {

@@ -8,7 +8,7 @@ import type { DashboardFigures, WorkerFigures } from "./figures.ts";
 import type { Change, Snapshot } from "./replicas.ts";
 
 /** Changed with every change of what follows: a reload may bring a worker of another version of the program. */
-export const protocolVersion = 3;
+export const protocolVersion = 4;
 
 /** retire: another worker takes its place, and nobody is to lose a request for it. */
 export type StopHow = "drain" | "now" | "retire";
@@ -70,7 +70,8 @@ export interface PrimaryMethods {
   shapePut(key: string, shape: Shape): Promise<void>;
 
   used(uses: readonly Use[]): void;
-  removed(digest: Digest): void;
+  /** Content was removed, or looked for and not found. */
+  missing(digest: Digest): void;
   free(bytes: number): Promise<number>;
   keepFree(): void;
   /** The cache's disk failed: what could not be done, and the error's code. */
