@@ -1,7 +1,7 @@
-import { Worker } from "node:worker_threads";
 import type { FileAsk, FileReplies, FileReply } from "./file-worker.ts";
 import { pooledFiles, type SmallFile, type SmallFiles } from "./small-files.ts";
 import { markSeconds } from "./stamp.ts";
+import { startThread } from "./thread.ts";
 
 /** The part of a Worker that is used. */
 export interface FileWorker {
@@ -29,6 +29,8 @@ const idle = 10_000;
 
 interface Waiting {
   readonly ask: FileAsk;
+  /** The same without the thread. */
+  readonly byPool: () => void;
   readonly resolve: (file: SmallFile) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -50,7 +52,11 @@ export class FileThread implements SmallFiles {
   #next: Waiting[] = [];
   readonly #sent: { readonly at: number; readonly batch: readonly Waiting[] }[] = [];
 
-  constructor({ startAt = 500, start = startWorker, now = () => performance.now() }: FileThreadOptions = {}) {
+  constructor({
+    startAt = 500,
+    start = () => startThread("file-worker"),
+    now = () => performance.now(),
+  }: FileThreadOptions = {}) {
     this.#startAt = startAt;
     this.#start = start;
     this.#now = now;
@@ -63,19 +69,20 @@ export class FileThread implements SmallFiles {
   }
 
   read(path: string, limit = Number.POSITIVE_INFINITY): Promise<SmallFile> {
-    return this.#isAtHand() ? this.#ask({ path, limit }) : pooledFiles.read(path, limit);
+    const byPool = (): Promise<SmallFile> => pooledFiles.read(path, limit);
+    return this.#isAtHand() ? this.#ask({ path, limit }, byPool) : byPool();
   }
 
   async mark(path: string, used: number): Promise<void> {
     // Nobody waits for it, and it is one way to the pool: not what to start a thread for.
-    if (this.isReady) await this.#ask({ path, seconds: markSeconds(used) });
-    else await pooledFiles.mark(path, used);
+    const byPool = (): Promise<void> => pooledFiles.mark(path, used);
+    await (this.isReady ? this.#ask({ path, seconds: markSeconds(used) }, byPool) : byPool());
   }
 
-  #ask(ask: FileAsk): Promise<SmallFile> {
+  #ask<T>(ask: FileAsk, byPool: () => Promise<T>): Promise<T | SmallFile> {
     return new Promise((resolve, reject) => {
       if (this.#next.length === 0) setImmediate(this.#send);
-      this.#next.push({ ask, resolve, reject });
+      this.#next.push({ ask, byPool: () => void byPool().then(resolve, reject), resolve, reject });
     });
   }
 
@@ -123,7 +130,7 @@ export class FileThread implements SmallFiles {
     const batch = this.#next;
     this.#next = [];
     if (this.#worker === undefined) {
-      for (const waiting of batch) byPool(waiting);
+      for (const { byPool } of batch) byPool();
       return;
     }
     this.#sent.push({ at: this.#now(), batch });
@@ -151,28 +158,10 @@ export class FileThread implements SmallFiles {
   #ended(worker: FileWorker): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
-    for (const { batch } of this.#sent.splice(0)) for (const waiting of batch) byPool(waiting);
-  }
-}
-
-function byPool({ ask, resolve, reject }: Waiting): void {
-  if ("limit" in ask) pooledFiles.read(ask.path, ask.limit).then(resolve, reject);
-  else {
-    const nothing = { size: 0, mtimeMs: 0, bytes: Buffer.alloc(0) };
-    pooledFiles.mark(ask.path, ask.seconds * 1000).then(() => resolve(nothing), reject);
+    for (const { batch } of this.#sent.splice(0)) for (const { byPool } of batch) byPool();
   }
 }
 
 function failure(reply: Extract<FileReply, { failed: unknown }> | undefined): Error {
   return Object.assign(new Error("A file could not be read or dated."), { code: reply?.failed });
-}
-
-function startWorker(): FileWorker {
-  // As this file is called: compiled or not.
-  const program = new URL(import.meta.url.replace(/file-thread(?=\.\w+$)/, "file-worker"));
-  return new Worker(program, {
-    execArgv: [],
-    env: {},
-    resourceLimits: { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 64 },
-  });
 }

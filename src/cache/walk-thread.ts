@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import { Worker } from "node:worker_threads";
 import type { Digest } from "../core/digest.ts";
+import { startThread } from "./thread.ts";
 import type { Stored } from "./types.ts";
 import { walkContent } from "./walk.ts";
 import type { WalkedPart } from "./walk-worker.ts";
@@ -34,14 +34,7 @@ export async function* walkInThread(
 /** Rejects where there can be no thread, or it ended early. */
 async function* parts(directory: string, signal: AbortSignal): AsyncGenerator<WalkedPart> {
   if (signal.aborted) return;
-  // As this file is called: compiled or not.
-  const program = new URL(import.meta.url.replace(/walk-thread(?=\.\w+$)/, "walk-worker"));
-  const worker = new Worker(program, {
-    workerData: directory,
-    execArgv: [],
-    env: {},
-    resourceLimits: { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 64 },
-  });
+  const worker = startThread("walk-worker", directory);
   const ended = new AbortController();
   worker.once("exit", () => ended.abort());
   try {
