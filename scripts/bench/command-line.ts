@@ -28,11 +28,11 @@ const quickContenders: readonly ContenderName[] = ["entrepot", "nginx", "direct"
 const usage = `npm run bench -- [options]
   --quick              less of everything, under two minutes on a quiet machine; prints and writes no file
   --growth             in place of the cases, costs against clients, number of blobs and size of a blob
-  --rounds N           measured rounds (full ${full.rounds}, quick ${quick.rounds}, growth 3)
+  --rounds N           measured rounds (full ${full.rounds}, quick ${quick.rounds}, growth 3); those that no target is about: ${full.othersRounds} of them
   --minutes N          no round is begun that would end later (full ${full.roundsEnd / 60})
   --cases a,b          only these cases: bench/README.md has their names
                        (--quick without it: all but those that take long or need docker-registry)
-  --contenders a,b     only these: ${contenderNames.join(", ")}
+  --contenders a,b     only these, in every round: ${contenderNames.join(", ")}
                        (--quick and --growth without it: ${quickContenders.join(", ")})
   --no-pin             let the kernel place the processes
   --profile DIR        CPU profiles of Entrepot and http-mitm-proxy go there; their figures suffer
@@ -75,15 +75,7 @@ export function readCommandLine(args: readonly string[]): Order | string {
   });
   const { growth } = values;
   if (values.help) return usage;
-  const base = values.quick ? quick : full;
-  const plan: Plan = {
-    ...base,
-    rounds: Number(values.rounds ?? (growth ? Math.min(3, base.rounds) : base.rounds)),
-    roundsEnd: 60 * Number(values.minutes ?? base.roundsEnd / 60),
-  };
-  if (!Number.isInteger(plan.rounds) || plan.rounds < 1)
-    throw new Error(`--rounds ${values.rounds}: a whole number from 1 on.`);
-  if (!(plan.roundsEnd > 0)) throw new Error(`--minutes ${values.minutes}: a number above 0.`);
+  const plan = planOf(values);
   const all = growth ? growthCases(plan) : createCases(plan);
   const names = all.map(({ name, point }) => point?.series ?? name);
   const few = values.quick && !growth ? quickCases.join() : undefined;
@@ -101,6 +93,29 @@ export function readCommandLine(args: readonly string[]): Order | string {
     whole: whole && values.out === undefined,
     out: values.out ?? (whole ? `bench/${growth ? "GROWTH" : "RESULTS"}.md` : undefined),
   };
+}
+
+interface Amounts {
+  readonly quick: boolean;
+  readonly growth: boolean;
+  readonly rounds?: string | undefined;
+  readonly minutes?: string | undefined;
+  readonly contenders?: string | undefined;
+}
+
+function planOf({ quick: isQuick, growth, rounds, minutes, contenders }: Amounts): Plan {
+  const base = isQuick ? quick : full;
+  const plan: Plan = {
+    ...base,
+    rounds: Number(rounds ?? (growth ? Math.min(3, base.rounds) : base.rounds)),
+    // Who is named is wanted.
+    othersRounds: contenders === undefined ? base.othersRounds : Number.POSITIVE_INFINITY,
+    roundsEnd: 60 * Number(minutes ?? base.roundsEnd / 60),
+  };
+  if (!Number.isInteger(plan.rounds) || plan.rounds < 1)
+    throw new Error(`--rounds ${rounds}: a whole number from 1 on.`);
+  if (!(plan.roundsEnd > 0)) throw new Error(`--minutes ${minutes}: a number above 0.`);
+  return plan;
 }
 
 function chosen<Name extends string>(option: string, value: string | undefined, names: readonly Name[]): Name[] {

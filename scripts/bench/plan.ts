@@ -2,6 +2,8 @@
 export interface Plan {
   readonly mode: "full" | "quick";
   readonly rounds: number;
+  /** Rounds that contenders take part in of whom nothing is expected. */
+  readonly othersRounds: number;
   /** Seconds within which the rounds end: one that would not, were it as long as the longest so far, is not begun. */
   readonly roundsEnd: number;
   /** Seconds that the warm-up of one case may take for one contender. */
@@ -22,6 +24,7 @@ const minute = 60_000;
 export const full: Plan = {
   mode: "full",
   rounds: 5,
+  othersRounds: 2,
   roundsEnd: 4_500,
   warmUpLimit: 20,
   disk: 55 * GiB,
@@ -32,6 +35,7 @@ export const full: Plan = {
 export const quick: Plan = {
   mode: "quick",
   rounds: 2,
+  othersRounds: 2,
   roundsEnd: 105,
   warmUpLimit: 2,
   disk: 8 * GiB,

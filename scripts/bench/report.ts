@@ -42,7 +42,7 @@ export function heading(title: string, findings: Findings): string[] {
   return [
     `# ${title}`,
     "",
-    `\`${findings.command}\`: ${rounds} interleaved rounds after a warm-up, ${Math.round(findings.seconds)} s. Each figure is the median of the`,
+    `\`${findings.command}\`: ${rounds} interleaved rounds after a warm-up, ${Math.round(findings.seconds)} s${fewer(samples, rounds)}. Each figure is the median of the`,
     "rounds with [smallest to largest]; a ratio is the median of the rounds' ratios.",
     "What each contender does and is spared: [README.md](README.md).",
     "",
@@ -53,6 +53,15 @@ export function heading(title: string, findings: Findings): string[] {
     "",
     ...(findings.plot === undefined ? [] : [`![${title}](${findings.plot})`, ""]),
   ];
+}
+
+/** Who took part in some of the rounds only. */
+function fewer(samples: readonly Sample[], rounds: number): string {
+  const last = new Map<ContenderName, number>();
+  for (const { contender, round } of samples) last.set(contender, Math.max(round, last.get(contender) ?? 0));
+  const early = [...last].filter(([, round]) => round < rounds);
+  const whom = early.map(([name]) => titles[name]).join(", ");
+  return early.length === 0 ? "" : `; the first ${Math.max(...early.map(([, round]) => round))} alone: ${whom}`;
 }
 
 export function problems(findings: Findings): string[] {

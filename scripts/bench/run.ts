@@ -14,6 +14,7 @@ import {
 import { starters } from "./contenders/start.ts";
 import { type Load, startLoad } from "./load/client.ts";
 import { takePages } from "./pages.ts";
+import { Durations, takesPart } from "./participation.ts";
 import { type Pki, createPki } from "./pki.ts";
 import { place } from "./placing.ts";
 import type { Plan } from "./plan.ts";
@@ -79,6 +80,7 @@ class Bench {
   readonly #absent = new Set<string>();
   /** `case contender` of those that failed once: they are not asked again. */
   readonly #out = new Set<string>();
+  readonly #durations: Durations;
   #upstream: Upstream | undefined;
   #relay: Awaited<ReturnType<typeof startRelay>> | undefined;
   #load: Load | undefined;
@@ -88,6 +90,7 @@ class Bench {
     this.#directory = directory;
     this.#memory = memory;
     this.#placing = place(options.pin);
+    this.#durations = new Durations(options.plan);
     this.#pki = createPki(directory);
     this.#site = new Site(this.#own("site"));
   }
@@ -117,21 +120,22 @@ class Bench {
   async rounds(): Promise<void> {
     const { rounds, roundsEnd } = this.#options.plan;
     const started = performance.now();
-    let longest = 0;
     for (let round = 0; round <= rounds; round++) {
-      const begun = performance.now();
-      if (round > 1 && begun - started + longest > roundsEnd * 1000) {
+      if (round > 1 && performance.now() - started + this.#durations.expected(round) > roundsEnd * 1000) {
         this.#absent.add(`rounds ${round} to ${rounds}, for which this machine is too slow or too busy`);
         return;
       }
       for (const each of this.#options.cases) {
-        if (round > (each.rounds ?? rounds)) continue;
+        if (!this.#takesPart(each, "entrepot", round)) continue;
         this.#options.signal.throwIfAborted();
         this.#options.say(`${round === 0 ? "warm-up" : `round ${round} of ${rounds}`}, ${each.name}`);
         await this.#case(each, round);
       }
-      if (round > 0) longest = Math.max(longest, performance.now() - begun);
     }
+  }
+
+  #takesPart(each: Case, name: ContenderName, round: number): boolean {
+    return takesPart(this.#options.plan, each, name, round);
   }
 
   result(): RunResult {
@@ -151,7 +155,8 @@ class Bench {
   async #case(each: Case, round: number): Promise<void> {
     const content = each.make(this.#site);
     const names = each.contenders.filter(
-      (name) => this.#contenders.has(name) && !this.#out.has(`${each.name} ${name}`),
+      (name) =>
+        this.#takesPart(each, name, round) && this.#contenders.has(name) && !this.#out.has(`${each.name} ${name}`),
     );
     const first = names.length === 0 ? 0 : round % names.length;
     for (const name of [...names.slice(first), ...names.slice(0, first)]) await this.#turn(each, content, name, round);
@@ -176,10 +181,12 @@ class Bench {
       this.#load = undefined;
     }
     await own?.stop();
-    const seconds = (performance.now() - begun) / 1000;
-    if (seconds > worthSaying) this.#options.say(`${titles[name]} took ${seconds.toFixed(0)} s`);
     // What the kernel has yet to write of one contender's cache must not slow the next.
     if (each.content === "new") spawnSync("sync", ["-f", this.#directory]);
+    const milliseconds = performance.now() - begun;
+    this.#durations.note(round, { case: each, name, milliseconds });
+    const seconds = milliseconds / 1000;
+    if (seconds > worthSaying) this.#options.say(`${titles[name]} took ${seconds.toFixed(0)} s`);
   }
 
   /** Undefined where the contender does not play the role. */
