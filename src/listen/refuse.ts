@@ -3,16 +3,15 @@ import type { Duplex } from "node:stream";
 import { type EntrepotError, ociErrorBody } from "../core/errors.ts";
 import { contentLength } from "../core/headers.ts";
 import type { Trace } from "../observe/trace.ts";
+import { closeAfter, lingering } from "../serve/linger.ts";
 import type { Connection } from "./connection.ts";
-
-/** Milliseconds for which a refused client may go on sending, so that a reset does not overtake the answer. */
-const lingering = 1000;
 
 /** Answers a request that becomes no exchange. */
 export function refuseResponse(request: IncomingMessage, response: ServerResponse, error: EntrepotError): void {
   if (response.headersSent || response.destroyed) return;
   // What is left of a body would have to be read to the end before the next request.
-  if (hasMoreBody(request) || error.status === 400 || error.status === 431) response.shouldKeepAlive = false;
+  if (hasMoreBody(request)) closeAfter(request, response);
+  else if (error.status === 400 || error.status === 431) response.shouldKeepAlive = false;
   const body = ociErrorBody(error);
   response.writeHead(error.status, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) });
   response.end(body);

@@ -4,6 +4,7 @@ import { asEntrepotError, EntrepotError, ociErrorBody } from "../core/errors.ts"
 import type { Body } from "../core/body.ts";
 import type { ByteRange } from "../core/range.ts";
 import type { Exchange } from "./exchange.ts";
+import { closeAfter } from "./linger.ts";
 import { pump } from "./pump.ts";
 
 export type ResponseHeaders = Record<string, string | readonly string[] | number>;
@@ -13,7 +14,7 @@ function begin(exchange: Exchange, status: number, headers: ResponseHeaders): vo
   exchange.trace.status = status;
   exchange.trace.firstByte = performance.now() - exchange.started;
   // RFC 9112 §9.3: the rest of the body would have to be read before the next request, and nobody does.
-  if (exchange.hasMoreBody) exchange.response.shouldKeepAlive = false;
+  if (exchange.hasMoreBody) closeAfter(exchange.request, exchange.response);
   const seen = exchange.view?.fields(status, headers) ?? headers;
   exchange.response.writeHead(status, seen as Record<string, string | string[] | number>);
 }
