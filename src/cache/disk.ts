@@ -11,6 +11,7 @@ import { MemoryBody } from "../core/memory-body.ts";
 import { FileBody } from "./file-body.ts";
 import { Hot } from "./hot.ts";
 import { contentPath, spoolDirectory } from "./layout.ts";
+import { Marks } from "./marks.ts";
 import { OpenFile } from "./open-file.ts";
 import { pieceBuffers } from "./pool.ts";
 import { Proof } from "./proof.ts";
@@ -53,7 +54,7 @@ const hotContent = 64 * 1024;
 /** A manifest, whose size is bounded by what registries accept (OCI distribution 1.1 §"Pushing Manifests": 4 MiB), is kept up to this one. */
 const hotPut = 1024 * 1024;
 /** The time of a file is set to its last use this often at most, milliseconds. */
-const markEvery = 60_000;
+const markEvery = 600_000;
 
 const readFile = promisify(read);
 
@@ -76,6 +77,8 @@ export async function openDiskStore(options: DiskStoreOptions): Promise<DiskStor
 export interface DiskStorage extends HotStore {
   /** Another process dropped this content. */
   forget(digest: Digest): void;
+  /** Before its process ends: brings to the disk what may wait until then. */
+  close(): void;
   /** The spool that another process left behind, and the bytes that it has. Rejects with CACHE_IO. */
   openSpool(digest: Digest, path: string): Promise<{ readonly spool: Spool; readonly bytes: number }>;
 }
@@ -86,6 +89,7 @@ class DiskStore implements DiskStorage {
   readonly #files: SmallFiles;
   readonly #hot: Hot;
   readonly #troubles: Troubles;
+  readonly #marks: Marks;
   readonly #serial = new SerialByKey();
   readonly #listeners: StoreListener[] = [];
   /** Damaged, and still there. */
@@ -101,6 +105,7 @@ class DiskStore implements DiskStorage {
     this.#files = options.files ?? pooledFiles;
     this.#hot = new Hot(options.hotBytes ?? 64 * 1024 * 1024);
     this.#troubles = troubles;
+    this.#marks = new Marks(this.#files, troubles);
     this.#provenFirst = options.provenFirst ?? 64 * 1024 * 1024;
     this.#shared = options.proofs;
   }
@@ -261,6 +266,10 @@ class DiskStore implements DiskStorage {
     this.#hot.forget(digest);
   }
 
+  close(): void {
+    this.#marks.close();
+  }
+
   async createSpool(digest?: Digest): Promise<Spool> {
     const path = join(spoolDirectory(this.#directory), newSpoolName());
     try {
@@ -363,10 +372,7 @@ class DiskStore implements DiskStorage {
     for (const listener of this.#listeners) listener.used(digest, size, now);
     if (now - known.marked < markEvery) return;
     known.marked = now;
-    this.#files.mark(contentPath(this.#directory, digest), now).catch((error: unknown) => {
-      // Evicted or wiped in between: find notices that itself.
-      if (errnoOf(error) !== "ENOENT") this.#troubles.report("mark a blob as used", error);
-    });
+    this.#marks.add(contentPath(this.#directory, digest), now);
   }
 
   /** Content that turned out damaged. */

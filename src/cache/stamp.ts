@@ -1,4 +1,7 @@
-import { utimes } from "node:fs/promises";
+import { utimes } from "node:fs";
+import { promisify } from "node:util";
+
+const setTimes = promisify(utimes);
 
 /** What tells one state of a file from another. */
 export interface Stamp {
@@ -25,7 +28,7 @@ export function markSeconds(used: number): number {
 /** Dates a file with its last use. */
 export async function mark(path: string, used: number): Promise<void> {
   const seconds = markSeconds(used);
-  await utimes(path, seconds, seconds);
+  await setTimes(path, seconds, seconds);
 }
 
 export function isMark({ mtimeMs }: Pick<Stamp, "mtimeMs">): boolean {

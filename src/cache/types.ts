@@ -7,7 +7,7 @@ export interface Stored {
   readonly digest: Digest;
   /** Bytes. */
   readonly size: number;
-  /** When it was last used, milliseconds since the epoch; survives a restart, to within a minute. */
+  /** When it was last used, milliseconds since the epoch; survives a restart, to within ten minutes. */
   readonly lastUsed: number;
 }
 

@@ -83,6 +83,7 @@ export async function keepCache(
     evictor.stop();
     collector.stop();
     void scrubber.stop();
+    store.close();
     lock.release();
   };
   return { directory, store, records, room, evictor, collector, scrubber, troubles, close };

@@ -58,8 +58,8 @@ export function joinInstance(link: Link, welcome: Welcome): OpenInstance {
           return { ...own, cache: { ...own.cache, bytes, entries }, activity, totals, recent };
         },
       },
-      // What it leads goes on in another worker: it ends like one that is killed.
-      close: () => undefined,
+      // What it leads goes on in another worker: in that it ends like one that is killed.
+      close: () => store.close(),
     };
   };
 }

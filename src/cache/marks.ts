@@ -1,0 +1,61 @@
+import { utimesSync } from "node:fs";
+import type { SmallFiles } from "./small-files.ts";
+import { markSeconds } from "./stamp.ts";
+import { errnoOf, type Troubles } from "./trouble.ts";
+
+/** Milliseconds for which files to be dated are gathered. */
+const gather = 1000;
+/** Dated at the same time: few ways to the thread pool for many files, and nobody waits long behind them there. */
+const together = 16;
+
+/**
+ * Dates files with their last uses, a second's at a time: on its way by itself through the thread pool, amid hits, each costs as much as two or three of these.
+ */
+export class Marks {
+  readonly #files: SmallFiles;
+  readonly #troubles: Troubles;
+  /** When each was used last, milliseconds since the epoch, by path. */
+  #due = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(files: SmallFiles, troubles: Troubles) {
+    this.#files = files;
+    this.#troubles = troubles;
+  }
+
+  add(path: string, used: number): void {
+    this.#due.set(path, used);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.#flush();
+    }, gather).unref();
+  }
+
+  async #flush(): Promise<void> {
+    const due = [...this.#due];
+    this.#due = new Map();
+    for (let at = 0; at < due.length; at += together) {
+      await Promise.all(
+        due.slice(at, at + together).map(([path, used]) => this.#files.mark(path, used).catch(this.#failed)),
+      );
+    }
+  }
+
+  /** Dates at once what is gathered, for a process that ends. */
+  close(): void {
+    clearTimeout(this.#timer);
+    for (const [path, used] of this.#due) {
+      try {
+        utimesSync(path, markSeconds(used), markSeconds(used));
+      } catch (error) {
+        this.#failed(error);
+      }
+    }
+    this.#due.clear();
+  }
+
+  readonly #failed = (error: unknown): void => {
+    // Evicted or wiped in between: who looks for it notices that itself.
+    if (errnoOf(error) !== "ENOENT") this.#troubles.report("mark a blob as used", error);
+  };
+}
