@@ -1,6 +1,5 @@
-import { utimesSync } from "node:fs";
 import type { SmallFiles } from "./small-files.ts";
-import { markSeconds } from "./stamp.ts";
+import { markSync } from "./stamp.ts";
 import { errnoOf, type Troubles } from "./trouble.ts";
 
 /** Milliseconds for which files to be dated are gathered. */
@@ -15,7 +14,7 @@ export class Marks {
   readonly #files: SmallFiles;
   readonly #troubles: Troubles;
   /** When each was used last, milliseconds since the epoch, by path. */
-  #due = new Map<string, number>();
+  readonly #due = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(files: SmallFiles, troubles: Troubles) {
@@ -25,20 +24,21 @@ export class Marks {
 
   add(path: string, used: number): void {
     this.#due.set(path, used);
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      void this.#flush();
-    }, gather).unref();
+    this.#timer ??= setTimeout(() => void this.#flush(), gather).unref();
   }
 
   async #flush(): Promise<void> {
-    const due = [...this.#due];
-    this.#due = new Map();
-    for (let at = 0; at < due.length; at += together) {
-      await Promise.all(
-        due.slice(at, at + together).map(([path, used]) => this.#files.mark(path, used).catch(this.#failed)),
-      );
+    // What is not under way stays due: the process may end meanwhile.
+    while (this.#due.size > 0) {
+      const dating: Promise<void>[] = [];
+      for (const [path, used] of this.#due) {
+        this.#due.delete(path);
+        dating.push(this.#files.mark(path, used).catch(this.#failed));
+        if (dating.length === together) break;
+      }
+      await Promise.all(dating);
     }
+    this.#timer = undefined;
   }
 
   /** Dates at once what is gathered, for a process that ends. */
@@ -46,7 +46,7 @@ export class Marks {
     clearTimeout(this.#timer);
     for (const [path, used] of this.#due) {
       try {
-        utimesSync(path, markSeconds(used), markSeconds(used));
+        markSync(path, used);
       } catch (error) {
         this.#failed(error);
       }

@@ -1,4 +1,4 @@
-import { utimes } from "node:fs";
+import { utimes, utimesSync } from "node:fs";
 import { promisify } from "node:util";
 
 const setTimes = promisify(utimes);
@@ -29,6 +29,12 @@ export function markSeconds(used: number): number {
 export async function mark(path: string, used: number): Promise<void> {
   const seconds = markSeconds(used);
   await setTimes(path, seconds, seconds);
+}
+
+/** Likewise, in this turn. Throws what `mark` rejects with. */
+export function markSync(path: string, used: number): void {
+  const seconds = markSeconds(used);
+  utimesSync(path, seconds, seconds);
 }
 
 export function isMark({ mtimeMs }: Pick<Stamp, "mtimeMs">): boolean {

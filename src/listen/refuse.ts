@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { type EntrepotError, ociErrorBody } from "../core/errors.ts";
 import { contentLength } from "../core/headers.ts";
 import type { Trace } from "../observe/trace.ts";
-import { closeAfter, lingering } from "../serve/linger.ts";
+import { closeAfter, destroyLater } from "../serve/linger.ts";
 import type { Connection } from "./connection.ts";
 
 /** Answers a request that becomes no exchange. */
@@ -36,8 +36,7 @@ export function refuseSocket(connection: Connection, socket: Duplex, error: Entr
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
   // RFC 9112 §9.6: closing with unread input in the buffer resets the connection, and the client loses the answer.
-  const timer = setTimeout(() => socket.destroy(), lingering);
-  socket.once("close", () => clearTimeout(timer));
+  destroyLater(socket);
   socket.resume();
 }
 

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 
 /** Milliseconds for which a client that has its answer may go on sending. */
-export const lingering = 1000;
+const lingering = 1000;
 
 /**
  * Has the connection closed after an answer that comes before the whole request has. Closing it with unread input would reset it, and a client that is still
@@ -19,10 +20,15 @@ function linger(request: IncomingMessage, socket: Socket): void {
   // Whoever else wants it closed waits for the answer alone.
   Reflect.deleteProperty(socket, "destroySoon");
   socket.end();
-  const timer = setTimeout(() => socket.destroy(), lingering);
-  socket.once("close", () => clearTimeout(timer));
+  destroyLater(socket);
   request.once("end", () => socket.destroySoon());
   request.unpipe();
   request.removeAllListeners("data");
   request.resume();
+}
+
+/** For a socket whose own half has ended, and that is read meanwhile. */
+export function destroyLater(socket: Duplex): void {
+  const timer = setTimeout(() => socket.destroy(), lingering);
+  socket.once("close", () => clearTimeout(timer));
 }

@@ -39,6 +39,30 @@ t.test("files are dated some at a time, each with its last use", async (t) => {
   t.match(lines, [/mark a blob as used/]);
 });
 
+t.test("an end amid the dating loses none", async (t) => {
+  const names = Array.from({ length: 40 }, (_, index) => String(index));
+  const directory = t.testdir(Object.fromEntries(names.map((name) => [name, ""])));
+  const { promise: first, resolve } = Promise.withResolvers<void>();
+  const begun: string[] = [];
+  const files: SmallFiles = {
+    read: (...of) => pooledFiles.read(...of),
+    mark(path) {
+      begun.push(path);
+      resolve();
+      return new Promise(() => undefined);
+    },
+  };
+  const marks = new Marks(files, new Troubles(recordingLog().log, { now: Date.now }));
+  const hold = setInterval(() => undefined, 1000);
+  t.teardown(() => clearInterval(hold));
+  for (const name of names) marks.add(join(directory, name), 5_500);
+  await first;
+  marks.close();
+  const dated = names.filter((name) => statSync(join(directory, name)).mtimeMs === 5_000);
+  t.equal(begun.length, 16);
+  t.equal(dated.length, 24);
+});
+
 t.test("what is gathered at the end is dated then, and what cannot be is told", (t) => {
   const directory = t.testdir({ one: "" });
   const { log, lines } = recordingLog();
